@@ -1,0 +1,1 @@
+"""Entities, their tables, the study definition and results: the vocabulary every other room shares."""

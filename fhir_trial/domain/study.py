@@ -1,0 +1,136 @@
+"""The study definition: registry facts, arms and planned exposure, endpoints as data. Nothing in it is invented."""
+
+from decimal import Decimal
+
+from msgspec import Struct, field
+
+from fhir_trial.domain.entities import When
+
+
+class Sponsor(Struct, frozen=True, kw_only=True):
+    """Who is responsible for the study."""
+
+    id: str
+    name: str
+
+
+class PlannedExposure(Struct, frozen=True, kw_only=True):
+    """How a drug is to be given: `dose` in `unit` (UCUM: mg, mg/m2) on `day` of a cycle of `cycle_days`, over `minutes`."""
+
+    dose: Decimal
+    unit: str
+    route: str
+    cycle_days: int | None = None
+    day: int | None = None
+    minutes: int | None = None
+    frequency: str | None = None
+    until: str | None = None
+
+
+class Drug(Struct, frozen=True, kw_only=True):
+    """A drug of the study; `medication` is its name in the exposure records (SDTM EXTRT)."""
+
+    medication: str
+    name: str
+    form: str | None = None
+    manufacturer: str | None = None
+    planned: PlannedExposure | None = None
+
+
+class ArmDefinition(Struct, frozen=True, kw_only=True):
+    """An arm and the drugs it gets."""
+
+    name: str
+    type: str
+    code: str | None = None
+    """The arm's code in the data (SDTM ARMCD), where it has one."""
+    description: str | None = None
+    medications: tuple[str, ...] = ()
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """An outcome measure as registered; `endpoint` names the endpoint that reports it."""
+
+    title: str
+    level: str
+    description: str | None = None
+    time_frame: str | None = None
+    endpoint: str | None = None
+
+
+class Eligibility(Struct, frozen=True, kw_only=True):
+    """Who may take part, as far as the registry record says."""
+
+    minimum_age: str | None = None
+    maximum_age: str | None = None
+    sex: str | None = None
+    criteria: tuple[str, ...] = ()
+
+
+class ReadingTime(Struct, frozen=True, kw_only=True):
+    """A time at which a curve is read, such as 4 months."""
+
+    at: Decimal
+    unit: str = "months"
+
+
+class EndpointDefinition(Struct, frozen=True, kw_only=True):
+    """An endpoint as data: `kind` is time-to-event, proportion or safety; `events` and `censors` are named ones of `endpoints`."""
+
+    name: str
+    label: str
+    kind: str
+    level: str = "other"
+    population: str = "enrolled"
+    start: str | None = None
+    events: tuple[str, ...] = ()
+    censors: tuple[str, ...] = ()
+    rates: tuple[ReadingTime, ...] = ()
+    description: str | None = None
+
+
+class SourceNotes(Struct, frozen=True, kw_only=True):
+    """What must be known to read the study's data files."""
+
+    domains: dict[str, str] = field(default_factory=dict)
+    """Domain to file name without ending, where they differ (rs: rs_onco_recist)."""
+    time_zone: str | None = None
+    """IANA zone of clock times; without it a local time stays local."""
+    unique_aespid: bool = False
+    expected_missing: dict[str, str] = field(default_factory=dict)
+    """Facts the study did not collect (field to reason): said once, not found on every row."""
+
+
+class StudyDefinition(Struct, frozen=True, kw_only=True):
+    """One study, as its YAML file states it; `codes` is the study's overlay of the code tables."""
+
+    id: str
+    title: str
+    status: str
+    sponsor: Sponsor
+    arms: tuple[ArmDefinition, ...]
+    drugs: tuple[Drug, ...]
+    outcomes: tuple[Outcome, ...]
+    endpoints: tuple[EndpointDefinition, ...]
+    official_title: str | None = None
+    acronym: str | None = None
+    phase: str | None = None
+    purpose: str | None = None
+    condition: str | None = None
+    description: str | None = None
+    started_on: When | None = None
+    ended_on: When | None = None
+    eligibility: Eligibility = Eligibility()
+    grading: str | None = None
+    """How adverse events are graded, such as CTCAE 4.03."""
+    preset: str = "protocol"
+    conventions: dict[str, str | int | bool] = field(default_factory=dict)
+    """Departures of the study from its preset."""
+    sources: SourceNotes = SourceNotes()
+    codes: dict[str, dict[str, str]] = field(default_factory=dict)
+    references: tuple[str, ...] = ()
+    """Where each fact comes from."""
+
+    def endpoint(self, name: str) -> EndpointDefinition:
+        """The endpoint of that name; KeyError if the study has none."""
+        return next(e for e in self.endpoints if e.name == name)

@@ -1,0 +1,1 @@
+"""RECIST, time to event, survival, safety and exposure: from tables to results."""

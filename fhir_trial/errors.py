@@ -1,0 +1,163 @@
+"""Everything that can go wrong, in one tree, and the findings that are collected instead of raised.
+
+FhirTrialError
+├── UsageError            the call cannot be understood                      exit 2
+├── ConfigurationError    a setting, credential or extra is missing          exit 3
+│   └── MissingExtra      an optional dependency is not installed
+├── InputError            data or rules that cannot be used, with findings   exit 1
+├── ServerError           the server answered, and not with what was asked   exit 1
+├── Unreachable           the server could not be reached in time            exit 4
+└── PartlyDone            stopped on the way; what is done is recorded       exit 5
+
+Messages carry no subject data: a value that was found stands in `Finding.found`, which only `Finding.describe` prints.
+"""
+
+import importlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from types import ModuleType
+from typing import Literal
+
+Severity = Literal["error", "warning", "information"]
+
+
+class FhirTrialError(Exception):
+    """Any failure this package names."""
+
+    exit_code = 1
+
+
+class UsageError(FhirTrialError):
+    """The call cannot be understood."""
+
+    exit_code = 2
+
+
+class ConfigurationError(FhirTrialError):
+    """A setting or a credential is missing or wrong."""
+
+    exit_code = 3
+
+
+class MissingExtra(ConfigurationError):
+    """An optional dependency is not installed."""
+
+
+class ServerError(FhirTrialError):
+    """The server answered, and not with what was asked."""
+
+
+class Unreachable(FhirTrialError):
+    """The server could not be reached in time; the work can be resumed."""
+
+    exit_code = 4
+
+
+class PartlyDone(FhirTrialError):
+    """Stopped on the way; what is done is recorded and the work can be resumed."""
+
+    exit_code = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing noticed in the input: where it stands, what was found, what was expected.
+
+    >>> f = Finding("unknown-code", "tr.csv", row=3, field="TRGRPID", found="TARGTE", expected="TARGET, NON-TARGET, NEW")
+    >>> f.describe()
+    "tr.csv row 3, field TRGRPID: found 'TARGTE', expected TARGET, NON-TARGET, NEW"
+    """
+
+    code: str
+    """What kind of finding, a stable name in kebab case."""
+    place: str
+    """A file, a table, a resource (`AdverseEvent/<id>`) or a rule."""
+    row: int | None = None
+    """1-based row of the file's data, its header not counted."""
+    field: str | None = None
+    found: str | None = dataclass_field(default=None, repr=False)
+    expected: str | None = None
+    severity: Severity = "error"
+    effect: str | None = None
+    """What follows for the result, in words."""
+
+    def location(self) -> str:
+        """The place, row and field in words, without any value."""
+        row = f" row {self.row}" if self.row is not None else ""
+        name = f", field {self.field}" if self.field else ""
+        return f"{self.place}{row}{name}"
+
+    def describe(self) -> str:
+        """The whole finding in one line, the value found included: for the owner of the data only."""
+        found = f"found {self.found!r}" if self.found is not None else self.code.replace("-", " ")
+        expected = f", expected {self.expected}" if self.expected else ""
+        effect = f"; {self.effect}" if self.effect else ""
+        return f"{self.location()}: {found}{expected}{effect}"
+
+
+class Findings:
+    """A growing list of findings, in the order they were met."""
+
+    def __init__(self, items: Iterable[Finding] = ()) -> None:
+        """Start with `items`."""
+        self._items = list(items)
+
+    def add(self, finding: Finding) -> None:
+        """Collect one finding."""
+        self._items.append(finding)
+
+    def extend(self, findings: Iterable[Finding]) -> None:
+        """Collect several findings."""
+        self._items.extend(findings)
+
+    def errors(self) -> list[Finding]:
+        """Those of severity error."""
+        return [f for f in self._items if f.severity == "error"]
+
+    def counts(self) -> dict[str, int]:
+        """How many findings of each code, most frequent first."""
+        return dict(Counter(f.code for f in self._items).most_common())
+
+    def raise_errors(self) -> None:
+        """Raise `InputError` with all errors, if there are any."""
+        if errors := self.errors():
+            raise InputError(errors)
+
+    def __iter__(self) -> Iterator[Finding]:
+        """The findings, oldest first."""
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._items)
+
+    def __repr__(self) -> str:
+        """Counts only: findings may hold subject data."""
+        return f"Findings({self.counts()})"
+
+
+class InputError(FhirTrialError):
+    """Data or rules that cannot be used; `findings` says why, its text gives places and no values."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        """Keep all of `findings`; the message names the first few places."""
+        self.findings = list(findings)
+        shown = "; ".join(f"{f.location()}: {f.code.replace('-', ' ')}" for f in self.findings[:5])
+        more = len(self.findings) - 5
+        super().__init__(shown + (f"; and {more} more" if more > 0 else ""))
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import an optional `module`, or say which extra of the package brings it.
+
+    >>> require("no_such_module", "notebook")
+    Traceback (most recent call last):
+    ...
+    fhir_trial.errors.MissingExtra: no_such_module is not installed: pip install "fhir_trial[notebook]"
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f'{module} is not installed: pip install "fhir_trial[{extra}]"') from error

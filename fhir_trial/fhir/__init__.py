@@ -1,0 +1,1 @@
+"""FHIR itself: versions, definitions, shapes, HTTP values, Bundles and OperationOutcome."""

@@ -1,0 +1,1 @@
+"""One FHIRPath parser and typed tree, checked against a version's shapes."""

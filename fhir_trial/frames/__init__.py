@@ -1,0 +1,1 @@
+"""SQL-on-FHIR ViewDefinitions run over resources into Arrow tables."""

@@ -1,0 +1,1 @@
+"""Reversible rules between domain rows and FHIR resources."""

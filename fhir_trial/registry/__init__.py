@@ -1,0 +1,1 @@
+"""Registry records: results as PRS XML and ClinicalTrials.gov JSON."""

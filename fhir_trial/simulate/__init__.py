@@ -1,0 +1,1 @@
+"""A seeded synthetic cohort, for demonstration and tests only."""

@@ -1,0 +1,1 @@
+"""The loop as one object: open, pull, endpoints, publish, demo."""

@@ -1,0 +1,1 @@
+"""Resources checked against HL7's definitions."""
