@@ -1,0 +1,161 @@
+"""Columns of domain tables as numpy arrays: shared codes, days, exact lengths, and steps along groups.
+
+Missing codes are -1, a missing day is `NO_DAY`. Lengths are whole numbers of 1e-12 mm, the precision of the tables' decimals, so that -30 %
+and +20 % are compared exactly.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from fhir_trial.domain.dates import first_day, last_day, parse_when
+from fhir_trial.domain.tables import DECIMAL
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Strings = npt.NDArray[np.object_]
+
+NO_DAY = int(np.iinfo(np.int64).max)
+"""A day that is not known: it sorts after every day."""
+PER_MM = 10**DECIMAL.scale
+"""Units of length in a millimetre."""
+
+_EPOCH = dt.date(1970, 1, 1).toordinal()
+
+
+def column(frame: pd.DataFrame, name: str) -> "pd.Series[Any]":
+    """The column, or nothing but nulls where the table lacks it."""
+    return frame[name] if name in frame else pd.Series([None] * len(frame), index=frame.index, dtype=object)
+
+
+def shared_codes(frames: Sequence[pd.DataFrame], name: str) -> tuple[list[Ints], Strings]:
+    """One column of several tables as codes into one list of its values, in the order they are met.
+
+    >>> a, b = pd.DataFrame({"x": ["p", None, "q"]}), pd.DataFrame({"x": ["q", "r"]})
+    >>> codes, values = shared_codes([a, b], "x")
+    >>> [c.tolist() for c in codes], values.tolist()
+    ([[0, -1, 1], [1, 2]], ['p', 'q', 'r'])
+    """
+    codes, values = pd.factorize(pd.concat([column(f, name) for f in frames if len(f)] or [pd.Series([], dtype=object)], ignore_index=True))
+    ends = np.cumsum([len(f) for f in frames])[:-1]
+    return [c.astype(np.int64) for c in np.split(codes, ends)], np.asarray(values, dtype=object)
+
+
+def combined(parts: Sequence[Ints]) -> Ints:
+    """One code for each combination of codes, numbered as they are met.
+
+    >>> combined([np.array([0, 0, 1, 0]), np.array([-1, 2, -1, -1])]).tolist()
+    [0, 1, 2, 0]
+    """
+    whole = np.zeros(len(parts[0]), dtype=np.int64)
+    for part in parts:
+        width = int(part.max(initial=-1)) + 2
+        whole = pd.factorize(whole * width + part + 1)[0].astype(np.int64)
+    return whole
+
+
+def words(frame: pd.DataFrame, name: str, meaning: dict[str, int], default: int = -1) -> Ints:
+    """A column of coded words as numbers; a word without a meaning is `default`."""
+    codes, values = pd.factorize(column(frame, name))
+    table = np.array([meaning.get(str(value), default) for value in values] + [default], dtype=np.int64)
+    return table[codes]
+
+
+def day_number(when: object, partial: str) -> int:
+    """Days since 1970-01-01 of a date; one without a day is its first, mid (15th, or July the 1st) or last.
+
+    >>> [day_number("1970-02", how) for how in ("first", "mid", "last")], day_number("soon", "mid") == NO_DAY
+    ([31, 45, 58], True)
+    """
+    text = parse_when(str(when)[:10])
+    if text is None:
+        return NO_DAY
+    first, last = first_day(text), last_day(text)
+    middle = first if first == last else dt.date(first.year, 7, 1) if len(text) == 4 else first.replace(day=15)
+    return {"first": first, "mid": middle, "last": last}[partial].toordinal() - _EPOCH
+
+
+def days(values: "pd.Series[Any]", partial: str = "mid") -> Ints:
+    """A column of dates as days since 1970-01-01."""
+    codes, found = pd.factorize(values)
+    table = np.array([day_number(value, partial) for value in found] + [NO_DAY], dtype=np.int64)
+    return table[codes]
+
+
+def to_dates(numbers: Ints) -> "pd.Series[Any]":
+    """Days since 1970-01-01 as a column of datetimes, NaT where there is none."""
+    known = numbers != NO_DAY
+    return pd.Series(np.where(known, numbers, 0).astype("datetime64[D]").astype("datetime64[s]")).where(known)
+
+
+def lengths(values: "pd.Series[Any]") -> tuple[Ints, Bools]:
+    """A column of millimetres as whole units of length, and where there is a value; what does not fit is the largest number.
+
+    >>> lengths(pd.Series([Decimal("30.1"), None, Decimal("-1")]))[0].tolist()
+    [30100000000000, 0, -1000000000000]
+    """
+    present = values.notna().to_numpy(dtype=bool)
+    if isinstance(values.dtype, pd.ArrowDtype) and values.dtype.pyarrow_dtype == DECIMAL:
+        units = _unscaled(pa.chunked_array(values.array.__arrow_array__()))
+    elif isinstance(values.dtype, np.dtype) and values.dtype.kind in "iuf":
+        # floats are read to 1e-6 mm: below what is measured, above their noise
+        micro = np.rint(np.where(present, values, 0).astype(float) * 1e6)
+        units = np.clip(micro, -9e12, 9e12).astype(np.int64) * (PER_MM // 10**6)
+    else:
+        codes, found = pd.factorize(values)
+        units = np.array([_units(value) for value in found] + [0], dtype=np.int64)[codes]
+    return np.where(present, units, 0), present
+
+
+def _units(value: object) -> int:
+    whole = int(Decimal(str(value)).scaleb(DECIMAL.scale).to_integral_value())
+    return max(-(2**63 - 1), min(2**63 - 1, whole))
+
+
+def _unscaled(decimals: pa.ChunkedArray) -> Ints:
+    """The integers behind a decimal column: their low 64 bits, where the high ones are nothing but the sign."""
+    array = decimals.combine_chunks()
+    array = array.chunk(0) if isinstance(array, pa.ChunkedArray) else array
+    pairs = np.frombuffer(array.buffers()[1], dtype=np.int64).reshape(-1, 2)[array.offset : array.offset + len(array)]
+    low, high = pairs[:, 0], pairs[:, 1]
+    return np.where(high == low >> 63, low, np.where(high < 0, -(2**63 - 1), 2**63 - 1))
+
+
+def sums(values: Ints, at: Ints, size: int) -> Ints:
+    """Exact sums of whole numbers by the place they belong to.
+
+    >>> sums(np.array([5, 2, 1]), np.array([1, 0, 1]), 3).tolist()
+    [2, 6, 0]
+    """
+    total = np.zeros(size, dtype=np.int64)
+    np.add.at(total, at, values)
+    return total
+
+
+def earlier_minimum(values: Ints, group: Ints) -> Ints:
+    """At each row the smallest value of the group's earlier rows, `NO_DAY` (the largest number) at its first; rows are sorted by group.
+
+    >>> earlier_minimum(np.array([4, 7, 3, 9]), np.array([0, 0, 0, 1])).tolist() == [NO_DAY, 4, 4, NO_DAY]
+    True
+    """
+    lowest = pd.Series(values).groupby(group).cummin().to_numpy()
+    before = np.empty_like(lowest)
+    before[:1], before[1:] = NO_DAY, lowest[:-1]
+    return np.where(first_of_group(group), NO_DAY, before)
+
+
+def earlier_any(flags: Bools, group: Ints) -> Bools:
+    """At each row whether an earlier row of its group has the flag; rows are sorted by group."""
+    earlier: Bools = earlier_minimum(np.where(flags, 0, 1), group) == 0
+    return earlier
+
+
+def first_of_group(group: Ints) -> Bools:
+    """Which rows begin a group; rows are sorted by group."""
+    return np.concatenate((np.ones(min(1, len(group)), dtype=bool), group[1:] != group[:-1]))
