@@ -1,0 +1,92 @@
+"""Against R's survival itself, where R is installed; the figures without R are those of test_survival.py."""
+
+import shutil
+import subprocess
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fhir_trial.endpoints.logrank import log_rank
+from fhir_trial.endpoints.survival import kaplan_meier
+
+pytestmark = pytest.mark.skipif(shutil.which("Rscript") is None, reason="R with its package survival is not installed")
+
+MONTH = 30.4375
+PUBLISHED = {
+    "lung": (228, 165, (310, 284, 361), (310, 285, 363), (0.837, 0.708, 0.409)),
+    "veteran": (137, 128, (80, 52, 100), (80, 52, 105), (0.346, 0.222, 0.090)),
+    "ovarian": (26, 12, (638, 431, np.nan), (638, 464, np.nan), (0.923, 0.885, 0.731)),
+}
+
+
+def generated(sets: int = 200) -> pd.DataFrame:
+    rng = np.random.default_rng(20_260)
+    frames = []
+    for k in range(sets):
+        n = int(rng.integers(1, 40))
+        time = rng.exponential(100, n).round(int(rng.integers(0, 3))) if k % 3 else rng.integers(0, 12, n).astype(float)
+        event = (rng.random(n) < rng.choice([0, 0.3, 0.6, 1])).astype(int)
+        groups = {"group": rng.integers(0, 3, n), "stratum": rng.integers(0, 2, n)}
+        frames.append(pd.DataFrame({"set": k, "time": time, "event": event, **groups}))
+    return pd.concat(frames)
+
+
+@pytest.fixture(scope="module")
+def in_r(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    folder = tmp_path_factory.mktemp("r")
+    data = generated()
+    data.to_csv(folder / "in.csv", index=False)
+    script = Path(__file__).with_name("survival_in_r.R")
+    names = [str(folder / name) for name in ("in.csv", "curves.csv", "tests.csv")]
+    subprocess.run(["Rscript", str(script), *names], check=True, capture_output=True)
+    return data, pd.read_csv(names[1]), pd.read_csv(names[2])
+
+
+def test_curves_and_limits_are_rs(in_r: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]) -> None:
+    data, curves, _ = in_r
+    for (k, interval), expected in curves.groupby(["set", "interval"]):
+        rows = data[data["set"] == k]
+        curve = kaplan_meier(rows["time"], rows["event"], str(interval))
+        for name in ("time", "survival", "lower", "upper", "at_risk", "events"):
+            np.testing.assert_allclose(getattr(curve, name), expected[name], rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(curve.restricted_mean(), expected[["mean", "mean_se"]].iloc[0], rtol=1e-10, atol=1e-10)
+
+
+def test_quantiles_are_rs_but_for_a_flat_stretch_that_never_ends(in_r: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]) -> None:
+    data, curves, _ = in_r
+    for (k, interval), expected in curves.groupby(["set", "interval"]):
+        rows = data[data["set"] == k]
+        curve = kaplan_meier(rows["time"], rows["event"], str(interval))
+        for p, name in ((0.25, "q25"), (0.5, "q50"), (0.75, "q75")):
+            # R gives the middle of what was seen of the stretch; here it is not reached
+            if abs(curve.survival[-1] - (1 - p)) > 1e-8:
+                np.testing.assert_allclose(curve.quantile(p).estimate, expected[name].iloc[0], rtol=1e-12)
+        np.testing.assert_allclose(curve.quantile(0.5)[1:], expected[["q50_lower", "q50_upper"]].iloc[0], rtol=1e-12)
+
+
+def test_log_rank_is_rs(in_r: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]) -> None:
+    data, _, tests = in_r
+    assert len(tests) > 100
+    for expected in tests.itertuples():
+        rows = data[data["set"] == expected.set]
+        plain = log_rank(rows["time"], rows["event"], rows["group"])
+        stratified = log_rank(rows["time"], rows["event"], rows["group"], rows["stratum"])
+        np.testing.assert_allclose(plain.statistic, expected.chisq, rtol=1e-8, atol=1e-8)
+        np.testing.assert_allclose(stratified.statistic, expected.chisq_strata, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_figures_of_rs_own_data(name: str) -> None:
+    time, event = {"lung": ("time", "status == 2"), "veteran": ("time", "status"), "ovarian": ("futime", "fustat")}[name]
+    code = f"library(survival); write.csv(with({name}, data.frame(time = {time}, event = 1 * ({event}))))"
+    done = subprocess.run(["Rscript", "-e", code], check=True, capture_output=True, text=True)
+    rows = pd.read_csv(StringIO(done.stdout))
+    n, events, loglog, log, rates = PUBLISHED[name]
+    curve = kaplan_meier(rows["time"], rows["event"])
+    assert (curve.n, int(curve.events.sum())) == (n, events)
+    np.testing.assert_allclose(curve.quantile(0.5), loglog)
+    np.testing.assert_allclose(kaplan_meier(rows["time"], rows["event"], "log").quantile(0.5), log)
+    np.testing.assert_allclose([curve.at(m * MONTH).estimate for m in (4, 6, 12)], rates, atol=5.1e-4)
