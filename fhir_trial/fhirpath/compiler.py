@@ -56,11 +56,8 @@ class CompiledPath:
 
     def __call__(self, item: Any, resource: Any = None, variables: Mapping[str, Items] | None = None) -> Items:
         """The items found; `resource` is `%resource` where the item is only a part of it. Raises `FhirPathError`."""
-        return [
-            value
-            for found in self.items(item, Scope(item if resource is None else resource, variables or {}))
-            if (value := plain(found)) is not None
-        ]
+        scope = Scope(item if resource is None else resource, item, variables or {})
+        return [value for found in self.items(item, scope) if (value := plain(found)) is not None]
 
     def items(self, item: Any, scope: Scope) -> Items:
         """The items found, primitives still with their extensions."""
@@ -132,8 +129,9 @@ class _Compiler:
             return lambda this, scope: [f"http://hl7.org/fhir/ValueSet/{name[3:]}"]
         if name.startswith("ext-"):
             return lambda this, scope: [f"http://hl7.org/fhir/StructureDefinition/{name[4:]}"]
-        resource = name in ("resource", "rootResource", "context")
-        return lambda this, scope: scope.variables.get(name, [scope.resource] if resource else [])
+        if name in _SCOPE_CONSTANTS:
+            return _SCOPE_CONSTANTS[name]
+        return lambda this, scope: scope.variables.get(name, [])
 
     def member(self, typed: Typed) -> Run:
         assert isinstance(typed.node, Member)
@@ -238,6 +236,10 @@ class _Compiler:
 
         return extension
 
+    def has_extension(self, typed: Typed) -> Run:
+        found = self.extension(typed)
+        return lambda this, scope: [bool(found(this, scope))]
+
     def reference_key(self, typed: Typed) -> Run:
         base, wanted = self.run(typed.parts[0]), typed.type_name or None
         return lambda this, scope: reference_keys(base(this, scope), wanted)
@@ -276,6 +278,8 @@ class _Compiler:
 def _boundary(value: Any, type_name: str | None, high: bool, digits: int | None) -> Any:
     if is_number(value):
         return decimal_boundary(Decimal(value), high, digits)
+    if isinstance(value, dict) and is_number(value.get("value")):
+        return {**value, "value": decimal_boundary(Decimal(value["value"]), high, digits)}
     moment = as_moment(value)
     if moment is None:
         raise Unanswerable("a number, date or time expected")
@@ -335,6 +339,11 @@ _COMPARISONS: dict[str, Callable[[Items, Items, bool], Items]] = {
     "contains": lambda a, b, temporal: _answer(contains(a, b, temporal)),
 }
 _JOINS: dict[str, Callable[[Items, Items], Items]] = {"|": unioned, "&": joined}
+_SCOPE_CONSTANTS: dict[str, Run] = {
+    "resource": lambda this, scope: [scope.resource],
+    "rootResource": lambda this, scope: [scope.resource],
+    "context": lambda this, scope: [scope.context],
+}
 _VARIABLES: dict[str, Run] = {
     "$this": lambda this, scope: [this],
     "$index": lambda this, scope: [scope.index],
@@ -357,6 +366,7 @@ _SPECIAL = {
     "is": "is_type",
     "getReferenceKey": "reference_key",
     "extension": "extension",
+    "hasExtension": "has_extension",
     "resolve": "resolve",
     "children": "children",
     "descendants": "descendants",

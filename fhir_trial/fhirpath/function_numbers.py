@@ -9,7 +9,7 @@ from typing import Any
 from fhir_trial.fhirpath.errors import Unanswerable
 from fhir_trial.fhirpath.functions import FUNCTIONS, Function, answer, function
 from fhir_trial.fhirpath.nodes import Items
-from fhir_trial.fhirpath.operators import is_number, single
+from fhir_trial.fhirpath.operators import is_number, same_unit, single
 from fhir_trial.fhirpath.syntax import Quantity
 from fhir_trial.fhirpath.temporal import Temporal, parse_temporal
 
@@ -75,6 +75,11 @@ def _power(items: Items, exponent: Items) -> Items:
         return [Decimal(number) ** Decimal(power)]
     except InvalidOperation:
         return []
+
+
+@function("comparable", "boolean", (1, 1))
+def _comparable(items: Items, other: Items) -> Items:
+    return answer(same_unit(items, other))
 
 
 _DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")

@@ -70,6 +70,7 @@ TYPED = {
 
 SPECIAL = {
     "extension": _elsewhere("Extension", 1, 1, many=True),
+    "hasExtension": _elsewhere("boolean", 1, 1),
     "resolve": _elsewhere("any", 0, 0),
     "children": _elsewhere("any", 0, 0),
     "descendants": _elsewhere("any", 0, 0),

@@ -27,7 +27,7 @@ class Node:
 
 @dataclass(slots=True)
 class Scope:
-    """What an expression can see beside its own item: the resource, the item it started from, `$index`, `$total` and the values of constants."""
+    """What an expression can see: the resource, the item it started from, `$index`, `$total` and the values of constants."""
 
     resource: Any
     context: Any

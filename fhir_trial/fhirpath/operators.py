@@ -6,7 +6,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from fhir_trial.fhirpath.errors import Unanswerable
-from fhir_trial.fhirpath.nodes import Items, bare, bare_items
+from fhir_trial.fhirpath.nodes import Items, bare
 from fhir_trial.fhirpath.syntax import Quantity
 from fhir_trial.fhirpath.temporal import Temporal, add_duration, compare_temporal, parse_temporal
 
@@ -131,6 +131,12 @@ def order(left: Items, right: Items, temporal: bool = False) -> int | None:
     if isinstance(one, dict | Quantity) or isinstance(other, dict | Quantity):
         return _compare_quantities(one, other)
     raise Unanswerable("values of two kinds have no order")
+
+
+def same_unit(left: Items, right: Items) -> bool | None:
+    """Whether two quantities can be compared: units are never converted."""
+    one, other = _as_quantity(single(left)), _as_quantity(single(right))
+    return None if one is None or other is None else one[1] == other[1]
 
 
 def contains(items: Items, value: Items, temporal: bool = False) -> bool | None:
@@ -266,8 +272,3 @@ def distinct(items: Items) -> Items:
         if not any(same_value(bare(item), bare(other), False) is True for other in found):
             found.append(item)
     return found
-
-
-def one_bare(items: Items) -> Any:
-    """The first plain value, or None."""
-    return next(iter(bare_items(items)), None)
