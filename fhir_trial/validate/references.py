@@ -1,0 +1,52 @@
+"""Literal references: their form, that a contained resource is there, and that they lead to a type the element allows."""
+
+from typing import Any
+
+from fhir_trial.fhir.references import literal
+from fhir_trial.fhir.shapes import Element, Shapes
+from fhir_trial.validate.problems import Check, Context, Problems, problem, under
+
+_OTHER_FORMS = ("urn:", "http:", "https:")
+
+
+def aimed(element: Element, type_name: str, shapes: Shapes) -> tuple[Check, ...]:
+    """The checks on where a value of `element` leads; () for types that lead nowhere."""
+    if type_name not in ("Reference", "CodeableReference"):
+        return ()
+    allowed = frozenset(r for r in shapes.resource_types if not element.targets or any(shapes.is_a(r, t) for t in element.targets))
+    expected = ", ".join(element.targets) or f"a resource type of FHIR {shapes.number}"
+
+    def check(value: Any, context: Context) -> Problems:
+        reference = value.get("reference") if isinstance(value, dict) else None
+        if type_name == "CodeableReference":
+            return under(found, "reference", "reference") if (found := check_reference(reference, context)) else None
+        return check_reference(value, context)
+
+    def check_reference(value: Any, context: Context) -> Problems:
+        if not isinstance(value, dict):
+            return None
+        reference = value.get("reference")
+        target = _target(reference, context) if isinstance(reference, str) else None
+        stated = value.get("type") if target is None else target
+        if not isinstance(stated, str) or stated in allowed:
+            return _form(reference)
+        if stated not in shapes.resource_types and (target is None or str(reference).startswith(_OTHER_FORMS)):
+            return None  # a url that only looks like one of a resource, or a logical model's type
+        return problem("wrong-reference-target", expected, stated)
+
+    return (check,)
+
+
+def _target(reference: str, context: Context) -> str | None:
+    """The resource type that a reference names, or None when it tells none."""
+    if reference.startswith("#"):
+        return context.contained.get(reference[1:])
+    found = literal(reference)
+    return found.type if found else None
+
+
+def _form(reference: Any) -> Problems:
+    """Whether a reference has one of the forms there are; a search (`Patient?identifier=1`) stands in transactions."""
+    if not isinstance(reference, str) or reference.startswith(("#", *_OTHER_FORMS)) or "?" in reference or literal(reference):
+        return None
+    return under(problem("invalid-reference", "Type/id, #id, an absolute url or a urn"), "reference", "reference")
