@@ -65,15 +65,16 @@ def _plain(value: Any) -> Any:
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
     """The table as a DataFrame with Arrow-backed columns: nothing is copied, guessed or rounded."""
-    return table.to_pandas(types_mapper=pd.ArrowDtype)
+    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    return frame
 
 
 @dataclass(frozen=True)
 class TrialData:
     """All tables of one study with its definition, and what was noticed in reading them.
 
-    `tables` holds the entities that the source has; `table` gives an empty, typed table for one it lacks. `synthetic` data is marked as such
-    wherever it goes.
+    `tables` holds the entities that the source has; `table` gives an empty, typed table for one it lacks. `synthetic` data is marked
+    as such wherever it goes.
     """
 
     study: StudyDefinition

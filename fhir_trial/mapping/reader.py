@@ -1,0 +1,215 @@
+"""The rule tree compiled to a reader: a FHIR resource as JSON data in, the row's values out, problems collected."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from fhir_trial.domain.entities import Entity
+from fhir_trial.mapping.codecs import key_part
+from fhir_trial.mapping.errors import BadValue
+from fhir_trial.mapping.keys import split_key
+from fhir_trial.mapping.matching import matcher
+from fhir_trial.mapping.tree import Item, Leaf, Link, Node, Repeat, has_fields
+from fhir_trial.mapping.writer import LOCAL_TIME, Json, Problems
+
+Known = Mapping[str, str]
+"""`Type/id` of the resources at hand to their business identifier's value."""
+
+_LATER = "for later"
+"""The key under which a reader puts aside what it can only judge when the rest is known: no field can be named so."""
+
+Take = Callable[[Json, dict[str, Any], Problems, Known], None]
+
+
+def compile_reader(root: Node, members: Mapping[str, type[Entity]]) -> Take:
+    """A function that takes the values of a row out of a resource; `members` gives the class of each repeat."""
+    parts: list[Take] = [_later(leaf) if leaf.derived or leaf.kept else _leaf(leaf) for leaf in root.leaves]
+    if root.link is not None:
+        parts.append(_link(root.link))
+    parts += [_companion(json, value) for json, value in root.companions.items()]
+    parts += [_object(name, child, members) for name, child in root.objects.items() if has_fields(child)]
+    for name, items in root.lists.items():
+        parts += [_repeat(name, i, members) if isinstance(i, Repeat) else _item(name, i, members) for i in items if has_fields(i.node)]
+
+    def take(node: Json, values: dict[str, Any], problems: Problems, known: Known) -> None:
+        for part in parts:
+            part(node, values, problems, known)
+
+    return parts[0] if len(parts) == 1 else take
+
+
+def _leaf(leaf: Leaf) -> Take:
+    if leaf.fhir_type in ("date", "dateTime"):
+        return _date_leaf(leaf)
+    decode, json, path, field = leaf.codec.decode, leaf.json, leaf.path, leaf.field
+
+    def take(node: Json, values: dict[str, Any], problems: Problems, _known: Known) -> None:
+        found = node.get(json)
+        if found is not None and field not in values:
+            try:
+                values[field] = decode(found)
+            except BadValue as problem:
+                problems.append((path, problem))
+
+    return take
+
+
+def _companion(json: str, expected: Any) -> Take:
+    """A constant that goes with a field: a diameter in cm must not be read as mm."""
+
+    def take(node: Json, _values: dict[str, Any], problems: Problems, _known: Known) -> None:
+        if node.get(json, expected) != expected:
+            problems.append((json, BadValue(node[json], repr(expected))))
+
+    return take
+
+
+def _later(leaf: Leaf) -> Take:
+    """What follows from a field is compared, and the code beside a kept original is used, once the rest is known."""
+    json = leaf.json
+
+    def take(node: Json, values: dict[str, Any], _problems: Problems, _known: Known) -> None:
+        found = node.get(json)
+        if found is not None:
+            values.setdefault(_LATER, []).append((leaf, found))
+
+    return take
+
+
+def _decode(leaf: Leaf, found: Any, values: dict[str, Any], problems: Problems) -> None:
+    try:
+        values[leaf.field] = leaf.codec.decode(found)
+    except BadValue as problem:
+        problems.append((leaf.path, problem))
+
+
+def _check_derived(row: Any, leaf: Leaf, found: Any, problems: Problems) -> None:
+    value = getattr(row, leaf.field)
+    try:
+        expected = None if value is None else leaf.codec.encode(value)
+    except BadValue:
+        expected = None
+    if found != expected:
+        problems.append((leaf.path, BadValue(found, f"what follows from the field {leaf.field}")))
+
+
+def _date_leaf(leaf: Leaf) -> Take:
+    decode, json, path, shadow, field = leaf.codec.decode, leaf.json, leaf.path, "_" + leaf.json, leaf.field
+
+    def take(node: Json, values: dict[str, Any], problems: Problems, _known: Known) -> None:
+        found = node.get(json)
+        if shadow in node:
+            for extension in node[shadow].get("extension", ()):
+                if extension.get("url") == LOCAL_TIME:
+                    found = extension.get("valueString")
+        if found is not None and field not in values:
+            try:
+                values[field] = decode(found)
+            except BadValue as problem:
+                problems.append((path, problem))
+
+    return take
+
+
+def _link(link: Link) -> Take:
+    def take(node: Json, values: dict[str, Any], problems: Problems, known: Known) -> None:
+        identifier = node.get("identifier") or {}
+        value = identifier.get("value") if identifier.get("system") == link.system else known.get(node.get("reference", ""))
+        if value is None:
+            if "reference" in node or identifier:
+                problems.append((link.path, BadValue(node.get("reference"), f"a reference with an identifier of {link.system}")))
+            return
+        parts = split_key(value)
+        if len(parts) != len(link.parts):
+            problems.append((link.path, BadValue(value, f"a key of {len(link.parts)} parts")))
+            return
+        for (field, python_type, _), part in zip(link.parts, parts, strict=True):
+            _agree(values, field, part, python_type, link.path, problems)
+
+    return take
+
+
+def _agree(values: dict[str, Any], field: str, part: str | None, python_type: Any, path: str, problems: Problems) -> None:
+    """Take a part of a key for `field`, or hold it against what is already known."""
+    try:
+        typed = key_part(part, python_type)
+    except BadValue as problem:
+        problems.append((path, problem))
+        return
+    if values.setdefault(field, typed) != typed:
+        problems.append((path, BadValue(part, f"the {field} that the resource itself states")))
+
+
+def _object(name: str, node_rules: Node, members: Mapping[str, type[Entity]]) -> Take:
+    inner = compile_reader(node_rules, members)
+
+    def take(node: Json, values: dict[str, Any], problems: Problems, known: Known) -> None:
+        child = node.get(name)
+        if type(child) is dict:
+            inner(child, values, problems, known)
+        elif child is not None:
+            problems.append((name, BadValue(None, "an object")))
+
+    return take
+
+
+def _item(name: str, item: Item, members: Mapping[str, type[Entity]]) -> Take:
+    matches, inner = matcher(item.where), compile_reader(item.node, members)
+
+    def take(node: Json, values: dict[str, Any], problems: Problems, known: Known) -> None:
+        found = [child for child in _objects(node.get(name)) if matches(child)]
+        if len(found) > 1:
+            problems.append((name, BadValue(len(found), "one item that the rule's filter matches")))
+        elif found:
+            inner(found[0], values, problems, known)
+
+    return take
+
+
+def _objects(value: Any) -> list[Json]:
+    """The objects of a list; a single object where a server unboxed it."""
+    items = value if type(value) is list else [value]
+    return [item for item in items if type(item) is dict]
+
+
+def _repeat(name: str, repeat: Repeat, members: Mapping[str, type[Entity]]) -> Take:
+    matches, inner, member = matcher(repeat.where), compile_reader(repeat.node, members), members[repeat.field]
+
+    def take(node: Json, values: dict[str, Any], problems: Problems, known: Known) -> None:
+        rows = []
+        for child in _objects(node.get(name)):
+            if not matches(child):
+                continue
+            found: dict[str, Any] = {}
+            inner(child, found, problems, known)
+            row = build(member, found, repeat.path, problems)
+            if row is not None:
+                rows.append(row)
+        values[repeat.field] = tuple(rows)
+
+    return take
+
+
+def build(entity: type[Entity], values: dict[str, Any], path: str, problems: Problems) -> Any:
+    """The entity of those values, or None with the missing fields among the problems."""
+    later = values.pop(_LATER, ())
+    for leaf, found in later:
+        if not leaf.derived and leaf.field not in values:
+            _decode(leaf, found, values, problems)
+    missing = required_fields(entity) - values.keys()
+    if missing:
+        problems.append((path, BadValue(None, "a value for " + ", ".join(sorted(missing)))))
+        return None
+    row = entity(**values)
+    for leaf, found in later:
+        if leaf.derived:
+            _check_derived(row, leaf, found, problems)
+    return row
+
+
+@cache
+def required_fields(entity: type[Entity]) -> frozenset[str]:
+    """The fields an entity cannot do without."""
+    return frozenset(f.name for f in msgspec.structs.fields(entity) if f.required)

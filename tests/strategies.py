@@ -1,0 +1,82 @@
+"""Rows of every entity for property tests: any text, number, date and code that the domain allows."""
+
+from decimal import Decimal
+from functools import cache
+from typing import Any, get_args, get_origin, get_type_hints
+
+from hypothesis import strategies as st
+
+from fhir_trial.domain.entities import ENTITIES, Entity, When
+from fhir_trial.mapping.codecs import base_type
+from fhir_trial.mapping.rules import load_rules
+
+_FREE = st.text(st.characters(blacklist_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1, max_size=20).map(str.strip).filter(bool)
+_CODE = st.text(st.sampled_from("abcXYZ019-/%.'"), min_size=1, max_size=8)
+
+dates = st.dates().filter(lambda d: d.year >= 1000).map(lambda d: d.isoformat())
+whens = st.one_of(
+    dates,
+    dates.map(lambda d: d[:7]),
+    dates.map(lambda d: d[:4]),
+    dates.map(lambda d: d + "T11:45"),
+    dates.map(lambda d: d + "T11:45:09"),
+    dates.map(lambda d: d + "T11:45:09+02:00"),
+).map(When)
+
+_SCALARS: dict[Any, st.SearchStrategy[Any]] = {
+    str: _FREE,
+    int: st.integers(0, 2**31 - 1),
+    bool: st.booleans(),
+    Decimal: st.decimals(-(10**9), 10**9, places=3, allow_nan=False, allow_infinity=False),
+    When: whens,
+}
+
+# Fields that stand in a FHIR `code`, which has no outer or double spaces.
+_CODES = {"role", "relation", "state", "source", "preferred_term"}
+
+
+@cache
+def _vocabulary(entity: str, field: str) -> tuple[str, ...]:
+    """The values of a field's code table, where the table is all that the field may hold."""
+    rules, tables = load_rules("r4"), load_rules("r4").codes
+    own = rules.entities.get(entity)
+    if own is None:
+        return ()
+    sections = [own.fields, *(each.fields for each in own.each.values())]
+    rule = next((s[field] for s in sections if field in s), None)
+    # FHIR requires a study's status, so its word must be one that has a code.
+    coded = rule.codes if rule is not None and (rule.keep is None or field == "status") else None
+    coded = coded or next((d.codes for d in own.derived.values() if d.source == field and d.codes == "response-test"), None)
+    return tuple(tables[coded]) if coded else ()
+
+
+def _value(entity: str, field: str, annotation: Any) -> st.SearchStrategy[Any]:
+    kind = base_type(annotation)
+    if get_origin(kind) is tuple:
+        return st.lists(_members(entity, get_args(kind)[0]), max_size=3).map(tuple)
+    if words := _vocabulary(entity, field):
+        return st.sampled_from(words).map(lambda w: w == "true" if kind is bool else int(w) if kind is int else w)
+    strategy = _CODE if field in _CODES else _SCALARS[kind]
+    return strategy if kind is annotation else st.none() | strategy
+
+
+def _members(entity: str, member: type[Entity]) -> st.SearchStrategy[Entity]:
+    return st.builds(member, **{n: _value(entity, n, a) for n, a in get_type_hints(member).items()})
+
+
+@cache
+def rows(entity: str) -> st.SearchStrategy[Any]:
+    """Rows of one entity that keep its own rules."""
+    return _members(entity, ENTITIES[entity]).map(_consistent)
+
+
+def _consistent(row: Any) -> Any:
+    changes: dict[str, Any] = {}
+    match type(row).__name__:
+        case "Patient" if row.death_date is not None:
+            changes = {"dead": None}
+        case "Response" if row.not_done is not None:
+            changes = {"value": None, "not_done": True}
+    from msgspec.structs import replace
+
+    return replace(row, **changes) if changes else row
