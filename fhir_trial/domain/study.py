@@ -41,7 +41,7 @@ class ArmDefinition(Struct, frozen=True, kw_only=True):
     """An arm and the drugs it gets."""
 
     name: str
-    type: str
+    type: str | None = None
     code: str | None = None
     """The arm's code in the data (SDTM ARMCD), where it has one."""
     description: str | None = None
