@@ -18,6 +18,7 @@ from fhir_trial.domain.dates import first_day, last_day, parse_when
 from fhir_trial.domain.tables import DECIMAL
 
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Strings = npt.NDArray[np.object_]
 
