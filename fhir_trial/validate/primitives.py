@@ -86,7 +86,7 @@ def _is_decimal(value: Any) -> bool:
 
 def _is_integer64(value: Any) -> bool:
     """A 64-bit whole number written as a string, as JSON numbers lose digits beyond 53 bits."""
-    return type(value) is str and re.fullmatch(r"-?\d{1,19}|\+\d{1,19}", value) is not None and abs(int(value)) <= _MAX_INTEGER64
+    return type(value) is str and re.fullmatch(r"-?\d{1,19}|\+\d{1,19}", value) is not None and -_MAX_INTEGER64 - 1 <= int(value) <= _MAX_INTEGER64
 
 
 def _is_string(value: Any) -> bool:

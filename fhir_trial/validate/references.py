@@ -49,4 +49,4 @@ def _form(reference: Any) -> Problems:
     """Whether a reference has one of the forms there are; a search (`Patient?identifier=1`) stands in transactions."""
     if not isinstance(reference, str) or reference.startswith(("#", *_OTHER_FORMS)) or "?" in reference or literal(reference):
         return None
-    return under(problem("invalid-reference", "Type/id, #id, an absolute url or a urn"), "reference", "reference")
+    return under(problem("invalid-reference", "Type/id, #id, an absolute url or a urn", reference), "reference", "reference")
