@@ -1,0 +1,145 @@
+"""Who took part, for a results record: the groups, participant flow and baseline characteristics, from the trial's tables."""
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+
+from fhir_trial.domain.entities import Patient, Subject
+from fhir_trial.domain.tables import TrialData
+from fhir_trial.errors import Finding, Findings
+from fhir_trial.registry.picklists import picklists
+from fhir_trial.registry.record import NOT_AVAILABLE, Entry, Group, Measure, ParticipantFlow, ReasonNotCompleted
+
+TOTAL = "TOTAL"
+PARTICIPANTS = "Participants"
+COUNT = "Count of Participants"
+_Read = Callable[[Subject], str | None]
+_UNKNOWN = "Unknown or Not Reported"
+
+
+class Participants:
+    """The enrolled subjects of a study by planned arm; an arm is a group even where nobody was enrolled into it."""
+
+    def __init__(self, data: TrialData, findings: Findings) -> None:
+        """Sort the subjects into groups; one who is enrolled without a known arm is a finding and stands in no group."""
+        self.groups = tuple(Group(f"{n:03d}", arm.name, arm.description) for n, arm in enumerate(data.study.arms))
+        keys = {group.title: group.key for group in self.groups}
+        self.members: dict[str, list[Subject]] = {group.key: [] for group in self.groups}
+        enrolled = [subject for subject in data.rows("subject") if subject.enrolled_on is not None and subject.state != "screen-failure"]
+        for subject in enrolled:
+            if subject.arm_planned in keys:
+                self.members[keys[subject.arm_planned]].append(subject)
+        lost = len(enrolled) - sum(len(members) for members in self.members.values())
+        if lost:
+            expected, effect = ", ".join(keys), "they are in no group of the record"
+            findings.add(Finding("subjects-without-arm", "subject", field="arm_planned", found=str(lost), expected=expected, effect=effect))
+        self.key_of = {subject.subject: key for key, members in self.members.items() for subject in members}
+        self.patients: dict[str, Patient] = {patient.subject: patient for patient in data.rows("patient")}
+
+    @property
+    def started(self) -> dict[str, int]:
+        """How many were enrolled, by group."""
+        return {key: len(members) for key, members in self.members.items()}
+
+    def with_total(self) -> dict[str, list[Subject]]:
+        """The members of each group and, where there are several groups, of all together."""
+        everyone = [subject for members in self.members.values() for subject in members]
+        return self.members | ({TOTAL: everyone} if len(self.members) > 1 else {})
+
+
+def participant_flow(participants: Participants) -> ParticipantFlow:
+    """Started, completed, and not completed by reason: they add up, since who has no disposition yet is "ongoing at data cutoff"."""
+    completed = dict.fromkeys(participants.members, 0)
+    reasons: dict[str, Counter[str]] = defaultdict(Counter)
+    for key, members in participants.members.items():
+        for subject in members:
+            end = _end_of_study(subject)
+            if end == "COMPLETED":
+                completed[key] += 1
+            else:
+                reasons[end or "ONGOING AT DATA CUTOFF"][key] += 1
+    return ParticipantFlow(
+        started=participants.started,
+        completed=completed,
+        reasons=tuple(_reason(name, counts, participants.members) for name, counts in sorted(reasons.items())),
+    )
+
+
+def _end_of_study(subject: Subject) -> str | None:
+    """The disposition that ended participation; one that ended treatment only does not count, unless the study records no other."""
+    ends = [event for event in subject.dispositions if event.category == "DISPOSITION EVENT"]
+    of_study = [event for event in ends if event.scope != "STUDY TREATMENT"]
+    return of_study[-1].event.upper() if of_study else None
+
+
+def _reason(name: str, counts: Counter[str], groups: Iterable[str]) -> ReasonNotCompleted:
+    reason = picklists().not_completed.get(name, "Other")
+    return ReasonNotCompleted(reason, {key: counts[key] for key in groups}, None if reason != "Other" else name.capitalize())
+
+
+def baseline(participants: Participants, findings: Findings) -> tuple[Measure, ...]:
+    """Age, sex, and race and ethnicity as far as they were collected, in all enrolled subjects."""
+    lists = picklists()
+    sexes = {subject: patient.sex for subject, patient in participants.patients.items()}
+    measures = [
+        _age(participants, findings),
+        _categories(participants, "Sex: Female, Male", lambda s: sexes.get(s.subject), lists.sex, findings),
+    ]
+    everyone = [subject for members in participants.members.values() for subject in members]
+    origins: tuple[tuple[str, _Read, Mapping[str, str]], ...] = (
+        ("Race (NIH/OMB)", lambda s: s.race, lists.race),
+        ("Ethnicity (NIH/OMB)", lambda s: s.ethnicity, lists.ethnicity),
+    )
+    collected = [
+        _categories(participants, title, read, words, findings)
+        for title, read, words in origins
+        if any(read(subject) is not None for subject in everyone)
+    ]
+    return (*measures, *(collected or [_not_collected(participants)]))
+
+
+def _age(participants: Participants, findings: Findings) -> Measure:
+    entries, analysed = {}, {}
+    for key, members in participants.with_total().items():
+        ages = [float(s.age) for s in members if s.age is not None and (s.age_unit or "YEARS").upper().rstrip("S") in {"YEAR", "A"}]
+        if len(ages) < len(members):
+            findings.add(_gap("age", len(members) - len(ages)))
+        analysed[key] = len(ages)
+        entries[key] = (_mean(ages),)
+    return Measure("Age, Continuous", "Mean", "years", analysed, entries, dispersion="Standard Deviation")
+
+
+def _mean(values: list[float]) -> Entry:
+    if len(values) < 2:
+        return Entry(f"{values[0]:.2f}" if values else NOT_AVAILABLE, spread=NOT_AVAILABLE, comment="Fewer than two participants analysed")
+    return Entry(f"{statistics.fmean(values):.2f}", spread=f"{statistics.stdev(values):.2f}")
+
+
+def _gap(field: str, count: int) -> Finding:
+    return Finding(f"{field}-not-known", "subject", field=field, found=str(count), severity="warning", effect="they are not analysed")
+
+
+def _categories(participants: Participants, title: str, read: _Read, words: Mapping[str, str], findings: Findings) -> Measure:
+    """Counts of every category of the picklist, and of the unknown where there are any."""
+    entries = {}
+    for key, members in participants.with_total().items():
+        found = Counter(words.get((read(subject) or "").upper(), _UNKNOWN) for subject in members)
+        names = list(dict.fromkeys([*words.values(), *found]))
+        entries[key] = tuple(Entry(str(found[name]), category=name) for name in names)
+    unread = sum((read(s) or "").upper() not in words for members in participants.members.values() for s in members)
+    if unread:
+        findings.add(
+            Finding("unknown-category", "subject", field=title, found=str(unread), severity="warning", effect=f"counted as {_UNKNOWN}")
+        )
+    return Measure(title, COUNT, PARTICIPANTS, _sizes(participants), entries)
+
+
+def _not_collected(participants: Participants) -> Measure:
+    entries = {key: (Entry("0"),) for key in participants.with_total()}
+    analysed = dict.fromkeys(participants.with_total(), 0)
+    why = "Race and ethnicity were not collected from any participant."
+    return Measure("Race and Ethnicity Not Collected", COUNT, PARTICIPANTS, analysed, entries, population=why)
+
+
+def _sizes(participants: Participants) -> dict[str, int]:
+    return {key: len(members) for key, members in participants.with_total().items()}
