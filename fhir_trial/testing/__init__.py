@@ -1,1 +1,1 @@
-"""Servers that misbehave on purpose, for tests."""
+"""Servers to test clients with: one in memory, and one on loopback that breaks in every known way."""

@@ -1,0 +1,205 @@
+"""A folder of resources: `<ResourceType>.ndjson` and a `manifest.json` that proves it is whole.
+
+Files are written as `.part` and renamed when complete; the manifest goes first and comes back last, so a folder without one is unfinished.
+File names are our own: a type that is no FHIR type name never becomes one.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from fhir_trial.errors import Finding, InputError, PartlyDone
+from fhir_trial.fhir import json
+
+Resource = dict[str, Any]
+
+MANIFEST = "manifest.json"
+SCHEMA = 1
+_TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}")
+
+
+class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of a folder: what it must hold."""
+
+    type: str
+    name: str
+    count: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a folder holds; its presence says that the folder is complete."""
+
+    schema: int
+    fhir: str
+    """r4, r5."""
+    study: str | None = None
+    source: str | None = None
+    """The base URL that the resources were pulled from."""
+    files: tuple[FileEntry, ...] = ()
+    empty: tuple[str, ...] = ()
+    """Types that were read to their end and have no resource."""
+
+
+@dataclass
+class _Open:
+    """A file that is being written."""
+
+    stream: IO[bytes]
+    count: int = 0
+    hash: Any = field(default_factory=hashlib.sha256)
+
+
+class FolderWriter:
+    """Writes resources to a folder, in the order given; `finish` makes it whole, leaving the block without it leaves no manifest."""
+
+    def __init__(self, folder: Path | str) -> None:
+        """Make the folder and take its old manifest away: from here on it is unfinished."""
+        self.folder = Path(folder)
+        self._open: dict[str, _Open] = {}
+        self._seen: set[str] = set()
+        self._old = _old_files(self.folder)
+        with _disk(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / MANIFEST).unlink(missing_ok=True)
+
+    def take(self, resource_type: str, rows: Sequence[Resource]) -> None:
+        """Append rows of one type; a type of which no row ever comes is named in the manifest and has no file."""
+        if not _TYPE.fullmatch(resource_type):
+            raise InputError([Finding("no-resource-type", str(self.folder), expected="the name of a FHIR resource type")])
+        self._seen.add(resource_type)
+        with _disk(self.folder):
+            if rows and resource_type not in self._open:
+                self._open[resource_type] = _Open((self.folder / f"{resource_type}.ndjson.part").open("wb"))
+            for row in rows:
+                file = self._open[resource_type]
+                line = json.encode(row) + b"\n"
+                file.stream.write(line)
+                file.hash.update(line)
+                file.count += 1
+
+    def finish(self, fhir: str, study: str | None = None, source: str | None = None) -> Manifest:
+        """Rename the files, remove those of the manifest before that are no more, and write the manifest."""
+        with _disk(self.folder):
+            entries = tuple(self._complete(resource_type) for resource_type in sorted(self._open))
+            for name in self._old - {entry.name for entry in entries}:
+                (self.folder / name).unlink(missing_ok=True)
+            manifest = Manifest(
+                schema=SCHEMA, fhir=fhir, study=study, source=source, files=entries, empty=tuple(sorted(self._seen - set(self._open)))
+            )
+            part = self.folder / f"{MANIFEST}.part"
+            with part.open("wb") as stream:
+                stream.write(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+                _to_disk(stream)
+            part.replace(self.folder / MANIFEST)
+        self._open = {}
+        return manifest
+
+    def _complete(self, resource_type: str) -> FileEntry:
+        file, name = self._open[resource_type], f"{resource_type}.ndjson"
+        _to_disk(file.stream)
+        file.stream.close()
+        (self.folder / f"{name}.part").replace(self.folder / name)
+        return FileEntry(type=resource_type, name=name, count=file.count, sha256=file.hash.hexdigest())
+
+    def __enter__(self) -> "FolderWriter":
+        """The writer itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take away what was not finished."""
+        for resource_type, file in self._open.items():
+            file.stream.close()
+            (self.folder / f"{resource_type}.ndjson.part").unlink(missing_ok=True)
+
+
+def write_folder(folder: Path | str, resources: Mapping[str, Iterable[Resource]], fhir: str, study: str | None = None) -> Manifest:
+    """Write resources, by type, as a complete folder."""
+    with FolderWriter(folder) as writer:
+        for resource_type, rows in resources.items():
+            writer.take(resource_type, list(rows))
+        return writer.finish(fhir, study)
+
+
+def read_manifest(folder: Path | str) -> Manifest | None:
+    """The folder's manifest, None where it has none; `InputError` for one that is not ours or from a later version."""
+    path = Path(folder) / MANIFEST
+    if not path.exists():
+        return None
+    try:
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except (OSError, UnicodeError, RecursionError, msgspec.DecodeError):
+        raise InputError([Finding("not-a-manifest", str(path), expected="a manifest as pull and to-fhir write it")]) from None
+    if manifest.schema > SCHEMA:
+        raise InputError([Finding("later-manifest", str(path), found=str(manifest.schema), expected=f"schema {SCHEMA} or earlier")])
+    return manifest
+
+
+def read_folder(folder: Path | str) -> Iterator[Resource]:
+    """All resources of a folder; where it has a manifest, each file's count and sha256 must be what it says.
+
+    `InputError` for what is short, changed, not JSON or no resource, with file and line; raised at the end of the file concerned.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    names = [entry.name for entry in manifest.files] if manifest else sorted(path.name for path in folder.glob("*.ndjson"))
+    stated = {entry.name: entry for entry in manifest.files} if manifest else {}
+    if not names and manifest is None:
+        raise InputError([Finding("nothing-to-read", str(folder), expected="files named <ResourceType>.ndjson")])
+    for name in names:
+        if Path(name).name != name:
+            raise InputError([Finding("strange-file-name", str(folder / MANIFEST), expected="names of files in the folder")])
+        yield from _read_file(folder / name, stated.get(name))
+
+
+def _read_file(path: Path, stated: FileEntry | None) -> Iterator[Resource]:
+    digest, count = hashlib.sha256(), 0
+    try:
+        stream = path.open("rb")
+    except OSError:
+        raise InputError([Finding("missing-file", str(path), expected="the file that the manifest names")]) from None
+    with stream:
+        for number, line in enumerate(stream, 1):
+            digest.update(line)
+            if not line.strip():
+                continue
+            count += 1
+            resource = json.decode(line, f"{path} line {number}")
+            if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
+                raise InputError([Finding("not-a-resource", str(path), row=number, expected="a FHIR resource a line")])
+            yield resource
+    if stated is not None and (count, digest.hexdigest()) != (stated.count, stated.sha256):
+        raise InputError([Finding("incomplete-file", str(path), expected=f"{stated.count} resources with the sha256 of the manifest")])
+
+
+def _old_files(folder: Path) -> set[str]:
+    try:
+        manifest = read_manifest(folder)
+    except InputError:
+        return set()
+    return {entry.name for entry in manifest.files if Path(entry.name).name == entry.name} if manifest else set()
+
+
+def _to_disk(stream: IO[bytes]) -> None:
+    stream.flush()
+    os.fsync(stream.fileno())
+
+
+class _disk:  # noqa: N801 - reads as a clause: with _disk(folder)
+    """Turns a full or read-only disk into an error that names the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, OSError):
+            raise PartlyDone(f"{self._folder}: cannot be written ({error.strerror or type(error).__name__}); run again to resume") from None

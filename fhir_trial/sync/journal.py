@@ -1,0 +1,150 @@
+"""What was sent and what became of it, on disk before it is sent: a kill at any moment leaves a row that the next run settles.
+
+SQLite with a schema version; it holds `Type/id`s and digests, no content. One sync at a time: the file stays locked while it is open,
+and the system lets go of the lock when the process ends, however it ends.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from fhir_trial.errors import ConfigurationError, PartlyDone
+from fhir_trial.sync.plan import Synced
+
+FOLDER = ".fhir-trial"
+FILE_NAME = "journal.sqlite"
+Outcome = Literal["done", "refused", "unknown", "settled"]
+
+STEPS = (
+    """
+    CREATE TABLE request (
+        number INTEGER PRIMARY KEY,
+        server TEXT NOT NULL,
+        places TEXT NOT NULL,
+        outcome TEXT,
+        status INTEGER
+    );
+    CREATE INDEX request_open ON request (server) WHERE outcome IS NULL;
+    CREATE TABLE synced (
+        server TEXT NOT NULL,
+        place TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        PRIMARY KEY (server, place)
+    ) WITHOUT ROWID;
+    """,
+)
+"""The SQL of each schema version; step n makes version n + 1. Steps are only ever added."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One request of a run that ended before its answer was written down."""
+
+    number: int
+    places: tuple[str, ...]
+
+
+class Journal:
+    """The journal of one folder (or database); use it as a context manager.
+
+    `ConfigurationError` (exit 3) where another sync has it open, where it is from a later version, or where it cannot be opened.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        """Open or make the journal at `path` (":memory:" for one that ends with the process) and lock it."""
+        self._path = str(path)
+        if self._path != ":memory:":
+            _make_private(Path(path))
+        try:
+            self._db = sqlite3.connect(self._path, timeout=0, isolation_level=None)
+            self._lock_and_migrate()
+        except sqlite3.Error as error:
+            if hasattr(self, "_db"):
+                self._db.close()
+            busy = "locked" in str(error)
+            why = "another sync of it is running" if busy else f"it cannot be opened ({type(error).__name__})"
+            raise ConfigurationError(f"{self._path}: {why}") from None
+        except ConfigurationError:
+            self._db.close()
+            raise
+
+    @classmethod
+    def of_folder(cls, folder: Path | str) -> "Journal":
+        """The journal of a folder of resources, `FOLDER/.fhir-trial/journal.sqlite`."""
+        return cls(Path(folder) / FOLDER / FILE_NAME)
+
+    def begin(self, server: str, places: Iterable[str]) -> int:
+        """Write down that a request for these places is about to be sent; its number closes it."""
+        with self._writing() as db:
+            row = db.execute("INSERT INTO request (server, places) VALUES (?, ?)", (server, "\n".join(places)))
+            return int(row.lastrowid or 0)
+
+    def close_request(self, number: int, outcome: Outcome, status: int | None = None) -> None:
+        """Write down what became of a request."""
+        with self._writing() as db:
+            db.execute("UPDATE request SET outcome = ?, status = ? WHERE number = ?", (outcome, status, number))
+
+    def remember(self, server: str, synced: Mapping[str, Synced], gone: Iterable[str] = ()) -> None:
+        """Keep what the server is now known to hold, and forget what is gone; all of it or nothing."""
+        with self._writing() as db:
+            db.executemany("INSERT OR REPLACE INTO synced VALUES (?, ?, ?)", ((server, place, s.digest) for place, s in synced.items()))
+            db.executemany("DELETE FROM synced WHERE server = ? AND place = ?", ((server, place) for place in gone))
+
+    def synced(self, server: str) -> dict[str, Synced]:
+        """What the server was last known to hold of ours, by `Type/id`."""
+        rows = self._db.execute("SELECT place, digest FROM synced WHERE server = ?", (server,))
+        return {place: Synced(digest) for place, digest in rows}
+
+    def unanswered(self, server: str) -> list[Sent]:
+        """The requests of an earlier run whose answers were never written down."""
+        rows = self._db.execute("SELECT number, places FROM request WHERE server = ? AND outcome IS NULL ORDER BY number", (server,))
+        return [Sent(number, tuple(places.split("\n"))) for number, places in rows]
+
+    def close(self) -> None:
+        """Close the file and let go of the lock."""
+        self._db.close()
+
+    def __enter__(self) -> "Journal":
+        """The journal itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def _lock_and_migrate(self) -> None:
+        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute("BEGIN EXCLUSIVE")
+        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        if version > len(STEPS):
+            raise ConfigurationError(f"{self._path}: schema version {version} is from a later fhir-trial, which is needed to open it")
+        for step in STEPS[version:]:
+            for statement in filter(str.strip, step.split(";")):
+                self._db.execute(statement)
+        self._db.execute(f"PRAGMA user_version = {len(STEPS)}")
+        self._db.execute("COMMIT")
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction on disk; a full disk ends the run, resumable, before anything is sent."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield self._db
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise PartlyDone(f"{self._path}: the journal cannot be written ({error}); run again to resume") from None
+
+
+def _make_private(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: the journal cannot be made ({type(error).__name__})") from None

@@ -1,0 +1,264 @@
+"""Carrying a plan out so that exactly one copy of everything is on the server, whatever breaks on the way.
+
+Every write is a PUT to an id of ours, updates only of the version that was seen. A request goes into the journal before it is sent.
+Where its fate is not known, or the server names a conflict, the server is read and each resource settled by what it holds: done, still
+to do, or a conflict. Nothing is sent twice on a guess.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from fhir_trial.errors import ConfigurationError, Finding, PartlyDone, ServerError, Unreachable
+from fhir_trial.fhir import bundles, json
+from fhir_trial.fhir.http import Exchange, Request, Response
+from fhir_trial.progress import Progress, silent
+from fhir_trial.sync.capability import ServerInfo
+from fhir_trial.sync.compare import differences, digest
+from fhir_trial.sync.failures import BadAnswer, Interrupted, OutOfTime, issues, read_object, refusal
+from fhir_trial.sync.journal import Journal
+from fhir_trial.sync.order import chunks, groups, references
+from fhir_trial.sync.plan import Choices, Item, Plan, Synced, make_plan, read_places, version_of
+
+Resource = dict[str, Any]
+
+ENTRIES_AT_ONCE = 200
+"""Entries of one transaction; HAPI takes about a second for so many."""
+_ROUNDS = 6
+_CONFLICT = frozenset({409, 412})
+_SIGN_IN = frozenset({401, 403})
+
+
+@dataclass
+class Report:
+    """What a sync did; `verified` counts those whose answer was lost and that the server was then found to hold."""
+
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+    verified: int = 0
+    resumed: int = 0
+    """Requests of an earlier, broken run that were settled."""
+    conflicts: list[Item] = field(default_factory=list)
+    refused: list[Item] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    """One a resource that the server rejected, and a place for each conflict and refusal."""
+
+    @property
+    def written(self) -> int:
+        """How many resources were created, updated or deleted."""
+        return self.created + self.updated + self.deleted
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether everything the plan wanted is on the server."""
+        return not self.findings
+
+
+def push(resources: Iterable[Resource], server: ServerInfo, journal: Journal, choices: Choices | None = None) -> Exchange[Report]:
+    """Plan and apply in one go."""
+    plan = yield from make_plan(resources, server, journal.synced(server.base_url), choices)
+    return (yield from apply(plan, journal))
+
+
+def apply(plan: Plan, journal: Journal, progress: Progress = silent) -> Exchange[Report]:
+    """Carry `plan` out; conflicts and what the server rejects are in the report and stop nothing else.
+
+    Raises `PartlyDone` where something was written before the server could not be reached or would not go on, else the error itself;
+    either way the next plan goes on from what the server holds.
+    """
+    work = _Work(plan, journal)
+    work.settle_earlier_runs()
+    total = len(plan.of("create", "update", "delete"))
+    try:
+        for chunk in _in_order(plan):
+            yield from work.write(chunk, as_transaction=plan.server.transactions)
+            progress("writing", work.report.written, total)
+    except (Unreachable, ServerError, ConfigurationError) as error:
+        if work.report.written == 0:
+            raise
+        raise PartlyDone(f"{work.report.written} of {total} resources are written; run again to go on: {error}") from None
+    return work.report
+
+
+def _in_order(plan: Plan) -> Iterable[list[Item]]:
+    """Writes in chunks, each after those it refers to, then deletions."""
+    writes = {item.place: item for item in plan.of("create", "update")}
+    grouped = groups({place: list(references(item.resource)) for place, item in writes.items()})
+    for places in chunks(grouped, ENTRIES_AT_ONCE):
+        yield [writes[place] for place in places]
+    deletes = plan.of("delete")
+    for start in range(0, len(deletes), ENTRIES_AT_ONCE):
+        yield deletes[start : start + ENTRIES_AT_ONCE]
+
+
+class _Work:
+    """The plan's state while it is carried out."""
+
+    def __init__(self, plan: Plan, journal: Journal) -> None:
+        self._plan, self._journal, self._server = plan, journal, plan.server.base_url
+        self._missing: set[str] = set()
+        self.report = Report(unchanged=len(plan.of("unchanged")))
+        for item in plan.of("conflict", "refused"):
+            self._set_aside(item)
+
+    def settle_earlier_runs(self) -> None:
+        """Close what an earlier run left open: the plan has just read what the server made of it. Keep what is unchanged as synced."""
+        for sent in self._journal.unanswered(self._server):
+            self._journal.close_request(sent.number, "settled")
+            self.report.resumed += 1
+        known = self._journal.synced(self._server)
+        same = {i.place: Synced(digest(i.resource, self._plan.keys)) for i in self._plan.of("unchanged") if i.resource and i.reason is None}
+        self._journal.remember(self._server, {place: state for place, state in same.items() if known.get(place) != state})
+
+    def write(self, items: list[Item], as_transaction: bool) -> Exchange[None]:
+        """Write some items, together or one by one, until each is done, in conflict or rejected."""
+        items = [item for item in items if not self._is_stranded(item)]
+        if not as_transaction and len(items) > 1:
+            for item in items:
+                yield from self.write([item], as_transaction=False)
+            return
+        pending, failure = items, None
+        for _ in range(_ROUNDS if items else 0):
+            response, failure = yield from self._send(pending, as_transaction)
+            if response is not None and _is_accepted(response, pending, as_transaction):
+                self._done(pending)
+                return
+            if response is not None and _is_rejected(response):
+                yield from self._rejected(pending, response, as_transaction)
+                return
+            before = pending
+            pending = yield from self._settle(pending)
+            if not pending:
+                return
+            if isinstance(failure, OutOfTime):
+                break
+            if response is not None and response.status in _CONFLICT and pending == before:
+                yield from self._rejected(pending, response, as_transaction)
+                return
+        if failure is not None:
+            raise failure
+
+    def _send(self, items: list[Item], as_transaction: bool) -> Exchange[tuple[Response | None, Exception]]:
+        """Send one request, with its row in the journal before and its outcome after."""
+        request = _transaction(items, self._plan.server) if as_transaction else _single(items[0])
+        number = self._journal.begin(self._server, (item.place for item in items))
+        try:
+            response = yield request
+        except Interrupted as error:
+            self._journal.close_request(number, "unknown")
+            return None, error
+        if response.status in _SIGN_IN:
+            self._journal.close_request(number, "refused", response.status)
+            raise refusal(request, response)
+        accepted = _is_accepted(response, items, as_transaction)
+        refused = _is_rejected(response) or response.status in _CONFLICT
+        self._journal.close_request(number, "done" if accepted else "refused" if refused else "unknown", response.status)
+        return response, _why_not(request, response)
+
+    def _settle(self, items: Sequence[Item]) -> Exchange[list[Item]]:
+        """Read the server and settle each item by what it holds; what is still to be done comes back."""
+        theirs = yield from read_places(item.place for item in items)
+        pending, done = [], []
+        for item in items:
+            current = theirs.get(item.place)
+            if self._is_there(item, current):
+                done.append(item)
+            elif (version_of(current) if current else None) == item.version:
+                pending.append(item)
+            else:
+                self._set_aside(replace(item, action="conflict", reason="changed on the server while we were writing"))
+        self.report.verified += len(done)
+        self._done(done)
+        return pending
+
+    def _is_there(self, item: Item, current: Resource | None) -> bool:
+        if item.resource is None or current is None:
+            return item.resource is None and current is None
+        return not differences(current, item.resource, self._plan.keys)
+
+    def _rejected(self, items: list[Item], response: Response, as_transaction: bool) -> Exchange[None]:
+        """Find whose fault it is: the server rejects a transaction whole, so its resources are sent one by one."""
+        if as_transaction:
+            yield from self.write(items, as_transaction=False)
+            return
+        item = items[0]
+        if response.status in _CONFLICT:
+            self._set_aside(replace(item, action="conflict", reason="the server names a conflict"))
+            return
+        if item.version is None:
+            self._missing.add(item.place)
+        code, path = next(iter(issues(response)), ("", ""))
+        self.report.findings.append(
+            Finding(f"rejected-{response.status}", item.place, field=path or None, effect=code or "it is not on the server")
+        )
+
+    def _is_stranded(self, item: Item) -> bool:
+        """Set an item aside that refers to one the server rejected: not every server would notice."""
+        if self._missing.isdisjoint(references(item.resource)):
+            return False
+        self._missing.add(item.place)
+        self._set_aside(replace(item, action="refused", reason="it refers to a resource that the server rejected"))
+        return True
+
+    def _done(self, items: Sequence[Item]) -> None:
+        written = {item.place: Synced(digest(item.resource, self._plan.keys)) for item in items if item.resource is not None}
+        self._journal.remember(self._server, written, [item.place for item in items if item.resource is None])
+        for item in items:
+            name = {"create": "created", "update": "updated"}.get(item.action, "deleted")
+            setattr(self.report, name, getattr(self.report, name) + 1)
+
+    def _set_aside(self, item: Item) -> None:
+        listed = self.report.refused if item.action == "refused" else self.report.conflicts
+        listed.append(item)
+        self.report.findings.append(Finding(item.action, item.place, effect=item.reason))
+
+
+def _transaction(items: Sequence[Item], server: ServerInfo) -> Request:
+    entries = [_entry(item, server.base_url) for item in items]
+    return Request("POST", "", {"Content-Type": "application/fhir+json"}, json.encode(bundles.bundle("transaction", entries)))
+
+
+def _entry(item: Item, base_url: str) -> bundles.Entry:
+    """PUT or DELETE with a fullUrl that relative references resolve against, and If-Match of the version that was seen."""
+    match = _etag(item)
+    if item.resource is None:
+        return bundles.delete(item.type, item.id, match)
+    return bundles.update(item.resource, match) | {"fullUrl": f"{base_url}/{item.place}"}
+
+
+def _single(item: Item) -> Request:
+    match = _etag(item)
+    headers = {"If-Match": match} if match else {}
+    if item.resource is None:
+        return Request("DELETE", item.place, headers)
+    return Request("PUT", item.place, {"Content-Type": "application/fhir+json", **headers}, json.encode(item.resource))
+
+
+def _etag(item: Item) -> str | None:
+    return f'W/"{item.version}"' if item.version is not None else None
+
+
+def _is_accepted(response: Response, items: Sequence[Item], as_transaction: bool) -> bool:
+    """Whether the answer says that every item was done; a short or strange one says nothing."""
+    if not response.is_success:
+        return not as_transaction and response.status in (404, 410) and items[0].resource is None
+    if not as_transaction:
+        return True
+    try:
+        answers = list(bundles.responses(read_object(Request("POST", ""), response, "Bundle")))
+    except BadAnswer:
+        return False
+    return len(answers) == len(items) and all(200 <= answer.status < 300 for answer in answers)
+
+
+def _is_rejected(response: Response) -> bool:
+    """Whether the server took nothing of it and will not: it read the request and refused its content."""
+    return response.status == 501 or (400 <= response.status < 500 and response.status not in (*_CONFLICT, 408, 429))
+
+
+def _why_not(request: Request, response: Response) -> Exception:
+    if response.is_success:
+        return BadAnswer("POST server: the answer to the transaction is short or strange, and the server does not hold what was sent")
+    return refusal(request, response)

@@ -1,0 +1,145 @@
+"""The one place that opens connections: `requests`, one session, no redirects, bounded in time and bytes, bound to one server."""
+
+import logging
+import os
+import threading
+import zlib
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+import requests
+from requests.utils import get_environ_proxies
+from urllib3.exceptions import HTTPError
+
+from fhir_trial.errors import ConfigurationError
+from fhir_trial.fhir.http import Request, Response
+from fhir_trial.sync.deadline import Budget, BudgetAdapter
+from fhir_trial.sync.failures import BadAnswer, ForeignLink, Interrupted, NotConnected, resource_type
+from fhir_trial.sync.origin import Origin
+
+LIMIT_BYTES = 32 * 1024 * 1024
+"""How large an answer may be once decoded: a page of 1,000 resources is about 3 MB."""
+_BLOCK_BYTES = 64 * 1024
+_FHIR_JSON = "application/fhir+json"
+_ours = threading.local()
+
+
+def _keep(record: logging.LogRecord) -> bool:
+    """Drop urllib3's debug lines while we talk: they hold query strings, which hold subject identifiers."""
+    return not getattr(_ours, "talking", False)
+
+
+for _name in ("urllib3.connectionpool", "urllib3.connection", "urllib3.response", "urllib3.util.retry", "charset_normalizer"):
+    logging.getLogger(_name).addFilter(_keep)
+
+
+class Transport:
+    """Sends requests to one server and nowhere else.
+
+    `token` gives the bearer token when it is needed; a link or redirect never carries it to another origin or base path. Answers are read
+    whole, at most `limit_bytes` once decoded, within the seconds given to `send`.
+    """
+
+    def __init__(self, base_url: str, token: Callable[[], str] | None = None, limit_bytes: int = LIMIT_BYTES) -> None:
+        """Open nothing yet; a wrong base URL is a `ConfigurationError`."""
+        self.origin = Origin.parse(base_url)
+        self._token, self._limit_bytes, self._budget = token, limit_bytes, Budget()
+        self._session = requests.Session()
+        # No .netrc and no proxy by surprise: .netrc would replace our token.
+        self._session.trust_env = False
+        self._session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or True
+        adapter = BudgetAdapter(self._budget)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+
+    def send(self, request: Request, seconds: float) -> Response:
+        """The whole answer within `seconds`.
+
+        `Interrupted`: the exchange broke. `ForeignLink`: the URL is not this server's, nothing was sent. `BadAnswer`: it is too large.
+        """
+        url = self.origin.resolve(request.url)
+        headers = {"Accept": _FHIR_JSON, "Accept-Encoding": "gzip", "User-Agent": "fhir-trial", **request.headers}
+        if request.body is not None:
+            headers.setdefault("Content-Type", _FHIR_JSON)
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token()}"
+        what = f"{request.method} {resource_type(request.url)}"
+        self._budget.start(seconds, self._limit_bytes)
+        _ours.talking = True
+        try:
+            response, problem = self._exchange(request, url, headers)
+        finally:
+            _ours.talking = False
+        # Raised here, with no cause attached: the library's own errors quote the URL.
+        if problem is not None or response is None:
+            raise self._failure(what, problem)
+        if 300 <= response.status < 400 and response.status != 304:
+            raise ForeignLink(f"{what}: the server redirects ({response.status}), which is not followed: is the base URL right?")
+        return response
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._session.close()
+
+    def __repr__(self) -> str:
+        """The base URL; never the token."""
+        return f"Transport({self.origin})"
+
+    def _exchange(self, request: Request, url: str, headers: Mapping[str, str]) -> tuple[Response | None, Exception | None]:
+        try:
+            proxies = {} if self.origin.is_loopback else get_environ_proxies(url)
+            seconds = self._budget.seconds_left()
+            prepared = requests.Request(request.method, url, headers=dict(headers), data=request.body).prepare()
+            answer = self._session.send(
+                prepared, stream=True, allow_redirects=False, timeout=(seconds, seconds), verify=self._session.verify, proxies=proxies
+            )
+        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+            return None, error
+        try:
+            body = b"" if 300 <= answer.status_code < 400 else _read(answer, self._limit_bytes)
+            return Response(answer.status_code, dict(answer.headers), body), None
+        except (requests.RequestException, HTTPError, OSError, ValueError, BadAnswer, zlib.error) as error:
+            # A half-read connection must not go back to the pool.
+            answer.raw.close()
+            return None, error
+        finally:
+            answer.close()
+
+    def _failure(self, what: str, problem: Exception | None) -> Exception:
+        if isinstance(problem, BadAnswer):
+            return BadAnswer(f"{what}: {problem}")
+        if self._budget.exhausted:
+            return BadAnswer(f"{what}: the answer is larger than {self._limit_bytes} bytes")
+        if isinstance(problem, requests.exceptions.SSLError):
+            return ConfigurationError(f"{what}: the server's certificate is not accepted")
+        if isinstance(problem, requests.exceptions.ConnectTimeout | requests.exceptions.ConnectionError) and _refused(problem):
+            return NotConnected(f"{what}: no connection to {urlsplit(str(self.origin)).netloc}")
+        return Interrupted(f"{what}: the exchange broke off ({_kind(problem)})")
+
+
+def _read(answer: requests.Response, limit_bytes: int) -> bytes:
+    """The decoded body; decoding is ours, since a few bytes of gzip can be gigabytes."""
+    encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip", ""):
+        raise BadAnswer("the answer has an encoding that was not asked for")
+    body = bytearray()
+    decoder = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
+    for block in answer.raw.stream(_BLOCK_BYTES, decode_content=False):
+        body += decoder.decompress(block, limit_bytes + 1 - len(body)) if decoder else block
+        if len(body) > limit_bytes:
+            raise BadAnswer(f"the answer is larger than {limit_bytes} bytes")
+    if decoder is not None and body and not decoder.eof:
+        raise zlib.error
+    return bytes(body)
+
+
+def _refused(problem: Exception) -> bool:
+    return "NewConnectionError" in repr(problem) or "NameResolutionError" in repr(problem)
+
+
+def _kind(problem: Exception | None) -> str:
+    """The last error's kind in a word; its text may quote the URL."""
+    text = repr(problem)
+    if isinstance(problem, zlib.error):
+        return "its compression is corrupt"
+    return "no answer in time" if "imeout" in text or "timed out" in text else "the connection was closed early"
