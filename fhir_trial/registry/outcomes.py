@@ -17,6 +17,7 @@ def outcomes(
 ) -> tuple[Measure, ...]:
     """The registered outcomes as measures, primary ones first; an outcome without results is a finding."""
     found = list(results)
+    safety = {endpoint.name for endpoint in study.endpoints if endpoint.kind == "safety"}  # reported as adverse events
     measures: list[Measure] = []
     for outcome in sorted(
         study.outcomes, key=lambda outcome: ("primary", "secondary").index(outcome.level) if outcome.level != "other" else 2
@@ -24,10 +25,10 @@ def outcomes(
         by_group = _by_group([r for r in found if r.endpoint == outcome.endpoint], groups)
         if by_group:
             measures.extend(_measures(outcome, by_group))
-        else:
-            effect = "the record does not report it"
+        elif outcome.endpoint not in safety:
+            expected = f"results of {outcome.endpoint}" if outcome.endpoint else "an endpoint in the study definition"
             findings.add(
-                Finding("outcome-without-results", f"outcome {outcome.title}", expected=f"results of {outcome.endpoint}", effect=effect)
+                Finding("outcome-without-results", f"outcome {outcome.title}", expected=expected, effect="the record does not report it")
             )
     return tuple(measures)
 
