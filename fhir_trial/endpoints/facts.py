@@ -1,0 +1,254 @@
+"""Dated facts of subjects: progression, assessments, death, last contact, new therapy and disposition, each with its source record.
+
+A table of facts has one row a fact: `subject` (its row in `Facts.subjects`), `on` (days since 1970-01-01), `domain`, `variable` and
+`sequence` of the record.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from fhir_trial.endpoints import columns as col
+from fhir_trial.endpoints.columns import NO_DAY, Ints
+from fhir_trial.endpoints.conventions import Conventions
+from fhir_trial.endpoints.deaths import DeathRecords, deaths
+from fhir_trial.endpoints.fact_tables import dated, locate, nested, no_facts, on_days, word
+from fhir_trial.errors import Finding, Findings
+
+NOT_ENROLLED = ("screening", "screen-failure")
+INADEQUATE = ("NE", "ND", "NA", "")
+"""Overall responses that tell nothing on progression."""
+
+LAST_ALIVE_SOURCES = {"admiralonco": ("AE", "LB", "EX")}
+"""Presets that take last known alive from these kinds of record only; the others take all, DM's own date before any."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Who was enrolled, and the facts about them by name.
+
+    `subjects` has study, subject, start and enrolled (days), start_domain and start_variable (the record of time zero).
+    """
+
+    subjects: pd.DataFrame
+    by_name: dict[str, pd.DataFrame]
+    findings: Findings = field(default_factory=Findings)
+
+    def named(self, name: str) -> pd.DataFrame:
+        """The facts of that name; none where nothing was recorded."""
+        return self.by_name.get(name, no_facts())
+
+
+def gather(tables: Mapping[str, pd.DataFrame], responses: pd.DataFrame, conventions: Conventions) -> Facts:
+    """All facts that times to events rest on.
+
+    `tables`: domain tables by entity (subject; patient, therapy, dose, adverse_event, measurement and others may be absent). `responses`:
+    the derived responses of one evaluator (subject, parameter, visit, value, on, source_domain, source_sequence): OVR, RSP and CRSP are
+    read.
+    """
+    findings = Findings()
+    subjects = enrolled(tables["subject"], conventions, findings)
+    place = pd.Index(subjects["subject"])
+    dispositions = _dispositions(tables["subject"], place, conventions)
+    facts = _assessments(tables, responses[responses["parameter"].isin(["OVR"]).to_numpy(dtype=bool)], place, conventions)
+    for name, parameter in (("response", "RSP"), ("confirmed response", "CRSP")):
+        facts[name] = _responders(responses, parameter, place, conventions)
+    facts["withdrawal"] = _first(dispositions, ("WITHDRAWAL BY SUBJECT",), scope=("STUDY PARTICIPATION",))
+    facts["alive"] = _contacts(tables, place, conventions)
+    facts["death"] = deaths(DeathRecords(tables, dispositions, facts["alive"], place), conventions, findings)
+    facts["clinical progression"] = _first(dispositions, ("PROGRESSIVE DISEASE",), term=("CLINICAL PROGRESSION",))
+    facts["treatment stopped"] = _first(dispositions, ("ADVERSE EVENT", "LACK OF EFFICACY"), scope=("STUDY TREATMENT", ""))
+    facts["new anticancer therapy"] = _new_therapy(tables, place, conventions)
+    return Facts(subjects, facts, findings)
+
+
+STARTS = {
+    "enrollment": ("enrolled_on",),
+    "consent": ("consented_on",),
+    "first_dose": ("first_dose_on",),
+    "randomization": ("randomized_on", "enrolled_on"),
+}
+"""The columns that time zero is taken from, by convention `start`: the first that has a date."""
+
+START_RECORDS = {
+    "consented_on": ("DM", "RFICDTC"),
+    "first_dose_on": ("EX", "EXSTDTC"),
+    "randomized_on": ("DS", "DSSTDTC"),
+    "ENROLLED": ("DS", "DSSTDTC"),
+    "RANDOMIZED": ("DS", "DSSTDTC"),
+    "RFSTDTC": ("DM", "RFSTDTC"),
+    "RFICDTC": ("DM", "RFICDTC"),
+}
+"""Record and variable of time zero, by its column or by what gave the date of enrolment."""
+
+
+def enrolled(subject: pd.DataFrame, conventions: Conventions, findings: Findings) -> pd.DataFrame:
+    """The enrolled subjects with time zero; one without a date of it is a finding and left out."""
+    kept = subject[~col.column(subject, "state").isin(NOT_ENROLLED).to_numpy(dtype=bool)].reset_index(drop=True)
+    start, told = np.full(len(kept), NO_DAY), np.full(len(kept), None, dtype=object)
+    for name in STARTS[conventions.start]:
+        days = col.days(col.column(kept, name), conventions.partial_date)
+        by = (
+            col.column(kept, "enrolled_source").astype(object).to_numpy()
+            if name == "enrolled_on"
+            else np.full(len(kept), name, dtype=object)
+        )
+        told = np.where((start == NO_DAY) & (days != NO_DAY), by, told)
+        start = np.where(start == NO_DAY, days, start)
+    for name in kept["subject"][start == NO_DAY]:
+        effect = "the subject is in no time-to-event analysis"
+        findings.add(
+            Finding("no-start-date", f"subject: subject {name}", field=STARTS[conventions.start][0], expected="a date", effect=effect)
+        )
+    records = [START_RECORDS.get(name, (None, None)) if isinstance(name, str) else (None, None) for name in told]
+    subjects = (
+        kept[["study", "subject"]]
+        .astype(object)
+        .assign(
+            start=start,
+            enrolled=col.days(col.column(kept, "enrolled_on"), conventions.partial_date),
+            start_domain=np.array([record[0] for record in records], dtype=object),
+            start_variable=np.array([record[1] for record in records], dtype=object),
+        )
+    )
+    known: pd.DataFrame = subjects.loc[start != NO_DAY].reset_index(drop=True)
+    return known
+
+
+def _responders(responses: pd.DataFrame, parameter: str, place: "pd.Index[Any]", conventions: Conventions) -> pd.DataFrame:
+    """The first response of each responder."""
+    rows = responses[((responses["parameter"] == parameter) & (responses["value"] == "Y")).to_numpy(dtype=bool)]
+    return dated(locate(rows, place), on_days(rows["on"], conventions.partial_date), *_source(rows))
+
+
+def _source(responses: pd.DataFrame) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_], npt.NDArray[np.float64]]:
+    """Domain, date variable and sequence of the record behind each response."""
+    domain = responses["source_domain"].astype(object)
+    variable = domain.where(domain.isna(), domain.astype(str) + "DTC")
+    return domain.to_numpy(), variable.to_numpy(), responses["source_sequence"].to_numpy(dtype=float, na_value=np.nan)
+
+
+def _assessments(
+    tables: Mapping[str, pd.DataFrame], overall: pd.DataFrame, place: "pd.Index[Any]", conventions: Conventions
+) -> dict[str, pd.DataFrame]:
+    """Facts progression, assessment, adequate assessment and baseline scan."""
+    partial = conventions.partial_date
+    stated = on_days(overall["on"], partial)
+    first, last = _scan_days(tables.get("measurement"), overall, stated, partial)
+    progressed_on = first if conventions.pd_scan_date == "earliest" else last
+    if "progression_on" in overall:
+        moved = on_days(overall["progression_on"], partial)
+        progressed_on = np.where(moved != NO_DAY, moved, progressed_on)
+    assessed_on = last if conventions.censor_scan_date == "latest" else first
+    who, value = locate(overall, place), overall["value"].astype(object).fillna("")
+    source = _source(overall)
+    every = {"assessment": dated(who, assessed_on, *source)}
+    for name, chosen, on in (
+        ("progression", (value == "PD").to_numpy(), progressed_on),
+        ("adequate assessment", ~value.isin(INADEQUATE).to_numpy(), assessed_on),
+    ):
+        every[name] = dated(who[chosen], on[chosen], *(part[chosen] for part in source))
+    measured = tables.get("measurement")
+    scans = no_facts() if measured is None else dated(locate(measured, place), col.days(measured["on"], partial), "TR", "TRDTC")
+    every["scan"] = pd.concat([scans, every["assessment"]], ignore_index=True)
+    return every
+
+
+def _scan_days(measured: pd.DataFrame | None, overall: pd.DataFrame, stated: Ints, partial: str) -> tuple[Ints, Ints]:
+    """First and last scan of each response's visit and reader, as measured; the response's own date where nothing was."""
+    keys = ["subject", "evaluator", "evaluator_id", "visit"]
+    if measured is None or not len(measured) or not set(keys) <= set(overall.columns) | {"evaluator_id"}:
+        return stated, stated
+    codes = [col.shared_codes([overall, measured], key)[0] for key in keys]
+    whole = col.combined([np.concatenate(c) for c in codes])
+    ours, theirs = whole[: len(overall)], whole[len(overall) :]
+    days = col.days(measured["on"], partial)
+    usable = (days != NO_DAY) & (codes[3][1] >= 0)
+    first, last = np.full(whole.max(initial=0) + 1, NO_DAY), np.full(whole.max(initial=0) + 1, -NO_DAY)
+    np.minimum.at(first, theirs[usable], days[usable])
+    np.maximum.at(last, theirs[usable], days[usable])
+    known = first[ours] != NO_DAY
+    return np.where(known, first[ours], stated), np.where(known, last[ours], stated)
+
+
+def _dispositions(subject: pd.DataFrame, place: "pd.Index[Any]", conventions: Conventions) -> pd.DataFrame:
+    rows = [
+        (
+            row,
+            col.day_number(d.get("on"), conventions.partial_date),
+            d["sequence"],
+            *(word(d.get(k)) for k in ("event", "term", "scope", "category")),
+            d.get("on"),
+        )
+        for row, d in nested(subject, "dispositions", place)
+    ]
+    return pd.DataFrame(rows, columns=["subject", "on", "sequence", "event", "term", "scope", "category", "text"])
+
+
+def _first(
+    dispositions: pd.DataFrame, events: tuple[str, ...], scope: tuple[str, ...] | None = None, term: tuple[str, ...] | None = None
+) -> pd.DataFrame:
+    """The facts of those disposition events, by their scope (DSSCAT) or reported term where these decide."""
+    chosen = dispositions["event"].isin(events)
+    if scope is not None:
+        chosen &= dispositions["scope"].isin(scope)
+    if term is not None:
+        chosen &= dispositions["term"].isin(term)
+    rows = dispositions[chosen]
+    return dated(
+        rows["subject"].to_numpy(dtype=np.int64),
+        rows["on"].to_numpy(dtype=np.int64),
+        "DS",
+        "DSSTDTC",
+        rows["sequence"].to_numpy(dtype=float),
+    )
+
+
+def _new_therapy(tables: Mapping[str, pd.DataFrame], place: "pd.Index[Any]", conventions: Conventions) -> pd.DataFrame:
+    therapy = tables.get("therapy")
+    if therapy is None or not len(therapy):
+        return no_facts()
+    words = therapy["category"].map(word, na_action=None)
+    rows = therapy[(words == "SUBSEQUENT ANTICANCER THERAPY").to_numpy(dtype=bool)]
+    return dated(
+        locate(rows, place), col.days(rows["start"], conventions.partial_date), "CM", "CMSTDTC", rows["sequence"].to_numpy(dtype=float)
+    )
+
+
+CONTACTS: tuple[tuple[str, str, str, str], ...] = (
+    ("adverse_event", "start", "AE", "AESTDTC"),
+    ("adverse_event", "end", "AE", "AEENDTC"),
+    ("dose", "end", "EX", "EXENDTC"),
+    ("body_measure", "on", "VS", "VSDTC"),
+    ("performance_status", "on", "QS", "QSDTC"),
+    ("measurement", "on", "TR", "TRDTC"),
+    ("lesion", "on", "TU", "TUDTC"),
+    ("response", "on", "RS", "RSDTC"),
+)
+"""Tables whose dates show that a subject was alive: table, column, and the record and variable they come from."""
+
+
+def _contacts(tables: Mapping[str, pd.DataFrame], place: "pd.Index[Any]", conventions: Conventions) -> pd.DataFrame:
+    """Every date on which a subject was known alive; of a partial date the first day, since no later one is certain."""
+    told = [(row, c["on"], c["source"]) for row, c in nested(tables["subject"], "contacts", place)]
+    who, when = np.array([t[0] for t in told], dtype=np.int64), pd.Series([t[1] for t in told], dtype=object)
+    parts = [_seen(who, when, np.array([t[2] for t in told], dtype=object), None, None)]
+    for table, name, domain, variable in CONTACTS:
+        rows = tables.get(table)
+        if rows is not None and len(rows) and name in rows:
+            sequence = col.column(rows, "sequence").astype("float64").to_numpy()
+            parts.append(_seen(locate(rows, place), rows[name], domain, variable, sequence))
+    every = pd.concat([part for part in parts if len(part)] or [parts[0]], ignore_index=True)
+    allowed = LAST_ALIVE_SOURCES.get(conventions.preset)
+    return every[every["domain"].isin(allowed)].reset_index(drop=True) if allowed else every
+
+
+def _seen(subject: Ints, values: "pd.Series[Any]", domain: Any, variable: Any, sequence: Any) -> pd.DataFrame:
+    """Facts of having been seen alive, with whether the day was recorded."""
+    first = col.days(values, "first")
+    facts = dated(subject, first, domain, variable, sequence)
+    return facts.assign(exact=(first == col.days(values, "last"))[facts.index])
