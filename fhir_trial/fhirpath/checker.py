@@ -17,14 +17,15 @@ _ARITHMETIC = frozenset({"+", "-", "*", "/", "div", "mod"})
 _FAMILIES = (NUMBERS | {"Quantity"}, STRINGS | TEMPORALS, frozenset({"boolean"}))
 
 
-def check(path: Path, shapes: Shapes, context: str, variables: Mapping[str, Kind] | None = None, root: str | None = None) -> Typed:
-    """The typed tree of an expression on items of type `context`; `variables` are the kinds of its `%constants`.
+def check(path: Path, shapes: Shapes, context: str | Kind, variables: Mapping[str, Kind] | None = None, root: str | None = None) -> Typed:
+    """The typed tree of an expression on items of type (or of one of the types of) `context`; `variables` are the kinds of its `%constants`.
 
     `root` is the type of `%resource` where that is not the context. Raises `FhirPathError` with the place of the first element, type,
     function or constant that the version does not know, and what it may have been meant to be.
     """
-    kinds = {"context": Kind((context,)), **(variables or {})}
-    return _Checker(path.text, shapes, root or context, kinds).visit(path.root, Kind((context,)))
+    kind = Kind((context,)) if isinstance(context, str) else context
+    root = root or "".join(kind.types[:1])
+    return _Checker(path.text, shapes, root, {"context": kind, **(variables or {})}).visit(path.root, kind)
 
 
 class _Checker:

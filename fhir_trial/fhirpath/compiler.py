@@ -70,7 +70,7 @@ class CompiledPath:
 
 
 def compile_path(
-    expression: str | Path, shapes: Shapes, context: str, variables: Mapping[str, Kind] | None = None, root: str | None = None
+    expression: str | Path, shapes: Shapes, context: str | Kind, variables: Mapping[str, Kind] | None = None, root: str | None = None
 ) -> CompiledPath:
     """An expression checked on the version's shapes and ready to run on items of type `context`.
 

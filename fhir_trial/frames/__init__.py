@@ -1,1 +1,7 @@
 """SQL-on-FHIR ViewDefinitions run over resources into Arrow tables."""
+
+from fhir_trial.frames.definition import ViewError, read_view
+from fhir_trial.frames.run import ViewRunner, run_view
+from fhir_trial.frames.view import View
+
+__all__ = ["View", "ViewError", "ViewRunner", "read_view", "run_view"]
