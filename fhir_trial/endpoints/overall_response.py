@@ -1,0 +1,150 @@
+"""Responses at visits, of every evaluator, as reported or derived; and the ones that the analysis is of."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fhir_trial.endpoints import columns as col
+from fhir_trial.endpoints.columns import NO_DAY, Bools, Ints
+from fhir_trial.endpoints.conventions import Conventions
+from fhir_trial.endpoints.recist import Assessments
+from fhir_trial.endpoints.response_codes import CODES, CR, NE, NED, NEITHER, PD, PR, RESPONSES, SD
+from fhir_trial.errors import Finding, Findings
+
+WHO = ["subject", "evaluator", "evaluator_id"]
+
+SEVERITY = {PD: 0, NEITHER: 1, SD: 2, PR: 3, CR: 4, NED: 5, NE: 6}
+"""Of several records on one day the first of these counts: not evaluable last, since anything says more."""
+
+
+def at_visits(
+    tables: Mapping[str, pd.DataFrame], assessments: Assessments, test: str, conventions: Conventions, findings: Findings
+) -> pd.DataFrame:
+    """One row a visit and reader: `test` (overall, target) as reported where the evaluator has any, else derived (`response_source`).
+
+    Columns: subject, evaluator, evaluator_id, visit, visit_number, day, progression_day (PD, where derived), value (a code), accepted,
+    reason, source_domain, source_sequence.
+    """
+    reported = _reported(tables, test, conventions, findings)
+    derived = _derived(assessments, test)
+    if conventions.response_source == "derived":
+        rows = derived
+    elif conventions.response_source == "reported":
+        rows = reported
+    else:
+        rows = _either(reported, derived)
+    if conventions.backdate_equivocal:
+        rows = _backdated(rows, derived)
+    return _without_refused(rows, assessments.refused)
+
+
+def _either(reported: pd.DataFrame, derived: pd.DataFrame) -> pd.DataFrame:
+    """Of each evaluator what was reported, if a response ever was: visits not done alone are none."""
+    reporting = reported.loc[reported["stated"].to_numpy(dtype=bool), "evaluator"].unique()
+    parts = [reported[reported["evaluator"].isin(reporting)], derived[~derived["evaluator"].isin(reporting)]]
+    return pd.concat([part for part in parts if len(part)] or parts[1:], ignore_index=True)
+
+
+def _reported(tables: Mapping[str, pd.DataFrame], test: str, conventions: Conventions, findings: Findings) -> pd.DataFrame:
+    table = tables.get("response", pd.DataFrame(columns=["test", *WHO]))
+    rows = table[(col.column(table, "test") == test).to_numpy(dtype=bool)].reset_index(drop=True)
+    not_done = (col.column(rows, "not_done").astype("float64") == 1.0).to_numpy()
+    words = col.column(rows, "value").astype(object).where(lambda v: v.notna(), None)
+    value = col.words(rows, "value", CODES)
+    value = np.where((value < 0) & not_done & words.isna().to_numpy(), NE, value)
+    frame = pd.DataFrame({name: col.column(rows, name).astype(object) for name in (*WHO, "visit")}).assign(
+        visit_number=col.column(rows, "visit_number").astype("float64"),
+        day=col.days(col.column(rows, "on"), conventions.partial_date),
+        progression_day=NO_DAY,
+        value=value,
+        accepted=(col.column(rows, "accepted").astype("float64") == 1.0).to_numpy(),
+        reason=np.where(not_done, "assessment not done", "as reported"),
+        source_domain="RS",
+        stated=words.notna(),
+        source_sequence=col.column(rows, "sequence").astype("float64"),
+    )
+    undated = (frame["day"] == NO_DAY).to_numpy()
+    _report(frame[value < 0].assign(found=words[value < 0]), "unknown-response", ", ".join(CODES), findings)
+    _report(frame[undated & (value >= 0)], "response-without-date", "a date", findings)
+    return frame[~undated & (value >= 0)].reset_index(drop=True)
+
+
+def _report(rows: pd.DataFrame, code: str, expected: str, findings: Findings) -> None:
+    for row in rows.to_dict("records"):
+        parts = [f"response: subject {row['subject']}", str(row["evaluator"])]
+        parts += [f"visit {row['visit']}"] if pd.notna(row["visit"]) else []
+        parts += [f"sequence {row['source_sequence']:.0f}"] if pd.notna(row["source_sequence"]) else []
+        found = row.get("found")
+        findings.add(Finding(code, ", ".join(parts), None, "value", found, expected, effect="the response does not count"))
+
+
+def _derived(assessments: Assessments, test: str) -> pd.DataFrame:
+    frame = assessments.frame
+    known = frame[test].notna().to_numpy()
+    shown = frame[known]
+    return pd.DataFrame({name: shown[name] for name in (*WHO, "visit", "visit_number")}).assign(
+        day=_days(shown["on"]),
+        progression_day=_days(shown["progression_on"]),
+        value=_codes(shown[test]),
+        **{name: shown[name] for name in ("accepted", "reason", "source_domain", "source_sequence")},
+    )
+
+
+def _days(dates: "pd.Series[Any]") -> Ints:
+    days = dates.to_numpy(dtype="datetime64[D]")
+    return np.where(np.isnat(days), NO_DAY, days.astype(np.int64))
+
+
+def _codes(words: "pd.Series[Any]") -> Ints:
+    codes, names = pd.factorize(words)
+    return np.array([CODES[str(name)] for name in names] or [NE], dtype=np.int64)[codes]
+
+
+def _backdated(rows: pd.DataFrame, derived: pd.DataFrame) -> pd.DataFrame:
+    """Progression as reported takes the date of its visit's equivocal lesion, where the lesion records have one."""
+    earlier = derived[(derived["progression_day"] < derived["day"]).to_numpy()][[*WHO, "visit", "progression_day"]].astype(
+        {n: object for n in [*WHO, "visit"]}
+    )
+    joined = rows.astype({n: object for n in [*WHO, "visit"]}).merge(earlier, on=[*WHO, "visit"], how="left", suffixes=("", "_seen"))
+    moved = joined["progression_day_seen"].notna() & (joined["value"] == PD)
+    return rows.assign(progression_day=joined["progression_day"].where(~moved, joined["progression_day_seen"]).to_numpy(dtype=np.int64))
+
+
+def _without_refused(rows: pd.DataFrame, refused: pd.DataFrame) -> pd.DataFrame:
+    """A subject whose baseline is refused is not evaluable, whoever read it."""
+    out = rows["subject"].isin(refused["subject"]).to_numpy()
+    if not out.any():
+        return rows
+    reason = rows["reason"].astype(object).where(~out, "refused by baseline limits")
+    return rows.assign(value=np.where(out, NE, rows["value"]), reason=reason)
+
+
+def chosen(rows: pd.DataFrame, conventions: Conventions, findings: Findings) -> Bools:
+    """Which rows are those of convention `evaluator`: an evaluator's (of several readers the accepted one's), or one reader's by name."""
+    name = conventions.evaluator
+    evaluator = (rows["evaluator"] == name).to_numpy(dtype=bool)
+    mine = evaluator | (rows["evaluator_id"] == name).to_numpy(dtype=bool)
+    if rows.loc[evaluator, "evaluator_id"].nunique(dropna=False) < 2:
+        return mine
+    accepted: Bools = mine & rows["accepted"].to_numpy(dtype=bool)
+    if accepted.any():
+        return accepted
+    effect = "of several records on a day the worst response counts"
+    findings.add(
+        Finding(
+            "several-readers", "response", field="accepted", found=name, expected="one accepted reader", severity="warning", effect=effect
+        )
+    )
+    return mine
+
+
+def worst_of_day(rows: pd.DataFrame, who: Ints) -> Ints:
+    """The rows that count, sorted by subject and day: of several on one day the worst response."""
+    rank = np.array([SEVERITY[code] for code in range(len(RESPONSES) - 1)])[rows["value"].to_numpy()]
+    day = rows["day"].to_numpy()
+    order = np.lexsort((rank, day, who))
+    repeated = np.zeros(len(order), dtype=bool)
+    repeated[1:] = (np.diff(who[order]) == 0) & (np.diff(day[order]) == 0)
+    return order[~repeated]

@@ -1,0 +1,196 @@
+"""Response of every subject: at visits, best overall, confirmed, and the rates of a group.
+
+The table of responses has domain-like columns: study, subject, evaluator, evaluator_id, parameter, visit, visit_number, value, number, on,
+day, reason, source_domain, source_sequence, and progression_on where progression has a date of its own. `day` counts as study days do: the
+start is day 1, the day before it -1.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fhir_trial.endpoints import columns as col
+from fhir_trial.endpoints.best_response import Counted, best
+from fhir_trial.endpoints.columns import NO_DAY, Bools, Ints
+from fhir_trial.endpoints.conventions import Conventions
+from fhir_trial.endpoints.facts import NOT_ENROLLED
+from fhir_trial.endpoints.observation import Observation, observe
+from fhir_trial.endpoints.overall_response import at_visits, chosen, worst_of_day
+from fhir_trial.endpoints.proportions import Proportion, proportion
+from fhir_trial.endpoints.recist import Assessments, assess
+from fhir_trial.endpoints.response_codes import NE, PD, RESPONSES
+from fhir_trial.errors import Finding, Findings
+
+RATES = {"ORR": "RSP", "CORR": "CRSP", "DCR": "DCR", "CBR": "CBR"}
+"""Rates of a group, and the parameter whose Y each counts."""
+
+
+@dataclass(frozen=True)
+class Responses:
+    """What `respond` gives: `at_visits` (OVR, TRGRESP, SDIAM of every reader), `of_subjects` (BOR, CBOR, RSP, CRSP, DCR, CBR).
+
+    `mine` marks the rows of `at_visits` that are the chosen evaluator's. `evaluable` holds the subjects with an evaluable response.
+    """
+
+    at_visits: pd.DataFrame
+    of_subjects: pd.DataFrame
+    mine: Bools
+    evaluable: frozenset[str]
+    assessments: Assessments
+    findings: Findings
+
+    def table(self) -> pd.DataFrame:
+        """All rows, those of visits first."""
+        return _stacked([self.at_visits, self.of_subjects])
+
+    def of_evaluator(self) -> pd.DataFrame:
+        """The rows of the evaluator that convention `evaluator` names: what times to events rest on."""
+        return _stacked([self.at_visits[self.mine], self.of_subjects])
+
+
+def respond(tables: Mapping[str, pd.DataFrame], conventions: Conventions) -> Responses:
+    """Responses from tables `subject` and, where there are any, `measurement`, `lesion`, `response` and `therapy`."""
+    assessments, observation, findings = assess(tables, conventions), observe(tables, conventions), Findings()
+    findings.extend(assessments.findings)
+    overall = _seen(at_visits(tables, assessments, "overall", conventions, findings), observation, findings)
+    target = _seen(at_visits(tables, assessments, "target", conventions, Findings()), observation, Findings())
+    rows = {"OVR": overall, "TRGRESP": target, "SDIAM": _seen(_sums(assessments), observation, Findings())}
+    visits = [_visit_rows(tables, name, found, observation) for name, found in rows.items()]
+    mine = [chosen(found, conventions, findings if name == "OVR" else Findings()) for name, found in rows.items()]
+    counted = _counted(overall, mine[0], observation, _measurable(assessments, observation, conventions), findings)
+    decided = [_subject_rows(tables, name, d, (overall, counted), observation) for name, d in best(counted, conventions).items()]
+    adequate = np.unique(counted.who[counted.value != NE])
+    return Responses(
+        _stacked(visits), _stacked(decided), np.concatenate(mine), frozenset(observation.subjects[adequate]), assessments, findings
+    )
+
+
+def _stacked(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+
+
+def _sums(assessments: Assessments) -> pd.DataFrame:
+    """The sums of diameters at visits where every target was evaluated."""
+    frame = assessments.frame[assessments.frame["complete"].to_numpy(dtype=bool)]
+    day = frame["last_on"].to_numpy(dtype="datetime64[D]")
+    return frame.assign(
+        day=np.where(np.isnat(day), NO_DAY, day.astype(np.int64)), progression_day=NO_DAY, reason="sum of the target lesions"
+    )
+
+
+def _seen(rows: pd.DataFrame, observation: Observation, findings: Findings) -> pd.DataFrame:
+    """The rows until data cutoff and withdrawal; what lies after is said in a finding a subject."""
+    place = observation.place(rows["subject"])
+    late = (place >= 0) & (rows["day"].to_numpy() > np.append(observation.seen_until, NO_DAY)[place])
+    effect = "responses after data cutoff or withdrawal of consent are not seen"
+    for subject in pd.unique(rows["subject"][late].astype(object)):
+        findings.add(Finding("response-not-seen", f"response: subject {subject}", field="on", severity="information", effect=effect))
+    return rows[~late].reset_index(drop=True) if late.any() else rows
+
+
+def _visit_rows(tables: Mapping[str, pd.DataFrame], parameter: str, rows: pd.DataFrame, observation: Observation) -> pd.DataFrame:
+    words = "value" in rows
+    return pd.DataFrame({name: rows[name] for name in ("subject", "evaluator", "evaluator_id", "visit", "visit_number")}).assign(
+        study=_study(tables),
+        parameter=parameter,
+        value=np.array(RESPONSES, dtype=object)[rows["value"].to_numpy()] if words else None,
+        number=np.nan if words else rows["sum_mm"],
+        on=col.to_dates(rows["day"].to_numpy()),
+        progression_on=col.to_dates(rows["progression_day"].to_numpy()),
+        day=_study_day(rows["day"].to_numpy(), observation.place(rows["subject"]), observation),
+        reason=rows["reason"],
+        source_domain=rows["source_domain"],
+        source_sequence=rows["source_sequence"].astype("Float64").astype("Int64"),
+    )
+
+
+def _study(tables: Mapping[str, pd.DataFrame]) -> str | None:
+    studies = col.column(tables["subject"], "study").dropna()
+    return str(studies.iloc[0]) if len(studies) else None
+
+
+def _study_day(day: Ints, place: Ints, observation: Observation) -> "pd.Series[Any]":
+    start = np.append(observation.start, NO_DAY)[place]
+    known = (start != NO_DAY) & (day != NO_DAY)
+    since = np.where(known, day, 0) - np.where(known, start, 0)
+    return pd.Series(since + (since >= 0), dtype="Int64").where(known)
+
+
+def _measurable(assessments: Assessments, observation: Observation, conventions: Conventions) -> Bools:
+    """Which subjects had a target lesion in the chosen evaluator's view; where no lesion is known, a response stands for one."""
+    measurable = np.ones(len(observation.subjects), dtype=bool)
+    frame = assessments.frame[chosen(assessments.frame, conventions, Findings())]
+    without = observation.place(frame["subject"][~frame["measurable"].to_numpy(dtype=bool)])
+    measurable[without[without >= 0]] = False
+    return measurable
+
+
+def _counted(rows: pd.DataFrame, mine: Bools, observation: Observation, measurable: Bools, findings: Findings) -> Counted:
+    """The chosen evaluator's responses from the start to the first progression and new therapy, the worst of each day."""
+    place, day = observation.place(rows["subject"]), rows["day"].to_numpy()
+    start = np.append(observation.start, NO_DAY)[place]
+    known = mine & (place >= 0) & (start != NO_DAY)
+    early = known & (day < start)
+    effect = "an assessment before the start is no response assessment"
+    for subject in pd.unique(rows["subject"][early].astype(object)):
+        findings.add(Finding("assessment-before-baseline", f"response: subject {subject}", field="on", severity="warning", effect=effect))
+    row = np.flatnonzero(known & ~early & (day <= np.append(observation.counts_until, NO_DAY)[place]))
+    row = row[worst_of_day(rows.iloc[row], place[row])]
+    who, value = place[row], rows["value"].to_numpy()[row]
+    kept = ~col.earlier_any(value == PD, who)
+    row, who, value = row[kept], who[kept], value[kept]
+    return Counted(row, who, day[row], day[row] - observation.start[who], value, measurable)
+
+
+def _subject_rows(
+    tables: Mapping[str, pd.DataFrame],
+    parameter: str,
+    decided: pd.DataFrame,
+    source: tuple[pd.DataFrame, Counted],
+    observation: Observation,
+) -> pd.DataFrame:
+    """A row a subject of the subject table, with the visit that decided."""
+    rows, counted = source
+    at = decided["at"].to_numpy()
+    row = np.where(at >= 0, np.append(counted.row, -1)[at], -1)
+    # a negative is no response at any visit: it has no date
+    row = np.where(decided["value"].isin(["N"]).to_numpy(), -1, row)
+    told = rows[["evaluator", "evaluator_id", "visit", "visit_number", "source_domain", "source_sequence"]].astype(object)
+    told = told.reindex(row).reset_index(drop=True)
+    day = np.append(rows["day"].to_numpy(), NO_DAY)[row]
+    yes = decided["value"].map({"Y": 1.0, "N": 0.0}).to_numpy(dtype=float)
+    return told.assign(
+        study=_study(tables),
+        subject=observation.subjects.to_numpy(dtype=object),
+        parameter=parameter,
+        value=decided["value"],
+        number=yes,
+        on=col.to_dates(day),
+        progression_on=col.to_dates(np.full(len(day), NO_DAY)),
+        day=_study_day(day, np.arange(len(day)), observation),
+        reason=decided["reason"],
+    )
+
+
+def rates(responses: Responses, subjects: pd.DataFrame, conventions: Conventions) -> dict[str, Proportion]:
+    """The rates of `RATES` among `subjects`, rows of the subject table, by conventions `orr_denominator` and `proportion_interval`."""
+    members = denominator(responses, subjects, conventions)
+    table = responses.of_subjects
+    yes = table[(table["value"] == "Y").to_numpy() & table["subject"].isin(members).to_numpy()]
+    count = yes["parameter"].value_counts()
+    method, level = conventions.proportion_interval, float(conventions.level)
+    return {rate: proportion(int(count.get(name, 0)), len(members), method, level) for rate, name in RATES.items()}
+
+
+def denominator(responses: Responses, subjects: pd.DataFrame, conventions: Conventions) -> list[str]:
+    """Who a response rate is of: all enrolled, those treated, or those with an evaluable response."""
+    among = ~col.column(subjects, "state").isin(NOT_ENROLLED).to_numpy(dtype=bool)
+    if conventions.orr_denominator == "treated":
+        among &= col.column(subjects, "first_dose_on").notna().to_numpy(dtype=bool)
+    names = subjects["subject"].astype(object)
+    if conventions.orr_denominator == "evaluable":
+        among &= names.isin(responses.evaluable).to_numpy()
+    return list(names[among])
