@@ -21,6 +21,13 @@ NOT_RUN = {
     "txt-2": "narratives are checked as a primitive type",
     "dom-6": "best practice: a resource made from data needs no narrative",
     "obs-9": "resolves references to other resources",
+    "opd-3": "needs a terminology server",
+    "exs-1": "needs a terminology server",
+    "cid-0": "HL7's expression names an element that the type does not have",
+    "sdf-26": "HL7's expression compares a boolean with a string",
+    "nsd-3": "HL7's expression compares a boolean with a string",
+    "eld-11": "HL7's expression has a string in double quotes",
+    "ras-1": "HL7's expression is about a Range and stands on a decimal too",
     "prov-1": "resolves references to other resources",
     "prov-2": "resolves references to other resources",
     "prov-3": "resolves references to other resources",
@@ -138,11 +145,11 @@ def _checks(invariants: tuple[Invariant, ...], type_name: str, shapes: Shapes) -
     return (*native, *(expression_check(i, type_name, shapes) for i in run if i.key not in NATIVE))
 
 
-def type_rules(type_name: str, shapes: Shapes) -> tuple[Check, ...]:
+def type_invariants(type_name: str, shapes: Shapes) -> tuple[Check, ...]:
     """The invariants of a type, inherited ones included."""
     return _checks(shapes.invariants(type_name), type_name, shapes)
 
 
-def element_rules(element: Element, type_name: str, shapes: Shapes) -> tuple[Check, ...]:
+def element_invariants(element: Element, type_name: str, shapes: Shapes) -> tuple[Check, ...]:
     """The invariants that an element puts on each of its values, of the given type."""
     return _checks(element.invariants, type_name, shapes)

@@ -6,10 +6,11 @@ from typing import Any
 
 from fhir_trial.fhir.shapes import Element, Shapes, shapes
 from fhir_trial.validate.bindings import bound
-from fhir_trial.validate.invariants import element_rules, type_rules
-from fhir_trial.validate.primitives import PRIMITIVES
+from fhir_trial.validate.invariants import element_invariants, type_invariants
+from fhir_trial.validate.primitives import GRAMMARS, PRIMITIVES
 from fhir_trial.validate.problems import Check, Context, Problem, Problems, context_of, problem, under
 from fhir_trial.validate.references import aimed
+from fhir_trial.validate.rules import RULES
 
 _ABSTRACT_RESOURCES = ("Resource", "DomainResource")
 
@@ -59,6 +60,15 @@ def primitive(type_name: str, codes: frozenset[str] | None) -> Check:
 
     known = codes or frozenset()
     return check if codes is None else check_code
+
+
+def spelled(element: Element) -> tuple[Check, ...]:
+    """The check of a code whose required value set is a grammar; () where it is none."""
+    grammar = GRAMMARS.get(element.binding_url or "") if element.strength == "required" else None
+    if grammar is None:
+        return ()
+    accepts, expected = grammar.accepts, grammar.expected
+    return (lambda value, _: None if accepts(value) or not isinstance(value, str) else problem("unknown-code", expected, value),)
 
 
 def many(one: Check) -> Check:
@@ -140,10 +150,10 @@ class Compiler:
             # A contained resource shares its container's context, for `#id` leads to the container's others.
             return self.resource if element.name == "contained" else self.root
         if self.shapes.is_primitive(type_name):
-            checks: tuple[Check, ...] = (primitive(type_name, element.binding),)
+            checks: tuple[Check, ...] = (primitive(type_name, element.binding), *spelled(element))
         else:
             checks = (self.object(type_name), *bound(element, type_name), *aimed(element, type_name, self.shapes))
-        return all_of((*checks, *element_rules(element, type_name, self.shapes)))
+        return all_of((*checks, *element_invariants(element, type_name, self.shapes)))
 
     def member(self, element: Element, type_name: str) -> Check:
         """The check of what stands under one JSON name of an element."""
@@ -186,8 +196,8 @@ class ObjectChecker:
 
     @cached_property
     def _rules(self) -> tuple[Check, ...]:
-        """The type's invariants."""
-        return type_rules(self._name, self._compiler.shapes)
+        """HL7's invariants of the type, and our rules."""
+        return (*type_invariants(self._name, self._compiler.shapes), *RULES.get(self._name, ()))
 
     @staticmethod
     def _names(element: Element) -> frozenset[str]:

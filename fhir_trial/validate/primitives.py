@@ -86,7 +86,11 @@ def _is_decimal(value: Any) -> bool:
 
 def _is_integer64(value: Any) -> bool:
     """A 64-bit whole number written as a string, as JSON numbers lose digits beyond 53 bits."""
-    return type(value) is str and re.fullmatch(r"-?\d{1,19}|\+\d{1,19}", value) is not None and -_MAX_INTEGER64 - 1 <= int(value) <= _MAX_INTEGER64
+    return (
+        type(value) is str
+        and re.fullmatch(r"-?\d{1,19}|\+\d{1,19}", value) is not None
+        and -_MAX_INTEGER64 - 1 <= int(value) <= _MAX_INTEGER64
+    )
 
 
 def _is_string(value: Any) -> bool:
@@ -150,3 +154,15 @@ PRIMITIVES: dict[str, Primitive] = {
         "string", lambda value: type(value) is str and _is_narrative(value), "a well-formed XHTML div without active content"
     ),
 }
+
+
+GRAMMARS: dict[str, Primitive] = {
+    "http://hl7.org/fhir/ValueSet/mimetypes": Primitive(
+        "string", _text(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:\s*;.*)?|json|xml|ttl"), "a MIME type: text/plain"
+    ),
+    "http://hl7.org/fhir/ValueSet/all-languages": Primitive(
+        "string", _text(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*"), "a language tag: en-GB"
+    ),
+    "http://hl7.org/fhir/ValueSet/currencies": Primitive("string", _text(r"[A-Z]{3}"), "a currency code of three capitals: EUR"),
+}
+"""Required value sets without a list of codes: those that a grammar gives."""
