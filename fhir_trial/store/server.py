@@ -100,8 +100,12 @@ def make_call(store: Store, request: Request, base: str, connection: sqlite3.Con
     return Call(store, request, base, tuple(unquote(part) for part in path.strip("/").split("/") if part), _pairs(query), connection)
 
 
-def _check_accept(request: Request) -> None:
-    """Refuse (406) a client that takes no JSON."""
+def _check_form(request: Request) -> None:
+    """Refuse a body that is too long (413) or packed (415), and (406) a client that takes no JSON."""
+    if len(request.body or b"") > MAX_BODY_BYTES:
+        raise Refusal(413, "too-long", f"a body has at most {MAX_BODY_BYTES} bytes")
+    if (request.header("Content-Encoding") or "identity").lower() != "identity":
+        raise Refusal(415, "not-supported", "a body is sent as it is, without Content-Encoding")
     accept = (request.header("Accept") or "*/*").lower()
     if not any(kind in accept for kind in ("json", "*/*", "application/*")):
         raise Refusal(406, "not-supported", "this server answers in application/fhir+json")
@@ -116,9 +120,7 @@ def handle(store: Store, request: Request, base: str = BASE) -> Response:
     (201, 'W/"1"', 'p1')
     """
     try:
-        if len(request.body or b"") > MAX_BODY_BYTES:
-            raise Refusal(413, "too-long", f"a body has at most {MAX_BODY_BYTES} bytes")
-        _check_accept(request)
+        _check_form(request)
         response = dispatch(make_call(store, request, base))
     except Refusal as refusal:
         response = refusal.response()

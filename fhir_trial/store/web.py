@@ -52,7 +52,7 @@ def app(store: Store, token: str | None) -> Starlette:
         raise ConfigurationError("the bearer token is empty")
 
     async def answer(request: WebRequest) -> WebResponse:
-        path = request.url.path.removeprefix(ROOT)
+        path = request.scope["raw_path"].decode("latin-1").removeprefix(ROOT)
         base = f"{request.url.scheme}://{request.url.netloc}{ROOT}"
         try:
             if token is not None and path.strip("/") != "metadata":
