@@ -150,6 +150,40 @@ def test_events_are_treatment_emergent_and_counted_by_term(record):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("start", "counts"),
+    [
+        ("2022-01-01", False),
+        ("2022-01-02", True),
+        ("2022-03-31", True),
+        ("2022-04-01", False),
+        ("2022-01", True),
+        ("2021", False),
+        (None, True),
+    ],
+)
+def test_treatment_emergent_is_from_the_first_dose_until_thirty_days_after_the_last(start, counts):
+    root = etree.fromstring(results_xml(_data(SUBJECTS, [_event(1, 1, "Itch", start=start)]), [_orr(), _pfs()], STUDY))
+    assert bool(_texts(root, ".//frequentEvent/term")) is counts
+
+
+def test_every_death_counts_dated_or_not():
+    data = _data(SUBJECTS, EVENTS)
+    patients = [replace(p, dead=True) if p.subject == "S3" else p for p in data.rows("patient")]
+    data = TrialData(study=STUDY, tables={**data.tables, "patient": to_table(patients, Patient)})
+    assert _texts(etree.fromstring(results_xml(data, [_orr(), _pfs()], STUDY)), ".//numDeaths") == ["2"]
+
+
+def test_a_screen_failure_is_no_participant_and_the_last_disposition_counts():
+    two = tuple(
+        Disposition(sequence=n, event=event, category=END, scope="STUDY PARTICIPATION") for n, event in enumerate(("OTHER", "COMPLETED"))
+    )
+    subjects = [_subject(1, state="screen-failure"), replace(_subject(2), dispositions=two)]
+    root = etree.fromstring(results_xml(_data(subjects, []), [_orr(), _pfs()], STUDY))
+    assert _texts(root, ".//startedMilestone//subjectsAchieve") == ["1"]
+    assert _texts(root, ".//completedMilestone//subjectsAchieve") == ["1"]
+
+
 def test_other_events_at_five_percent_are_left_out():
     subjects = [_subject(n) for n in range(1, 41)]
     events = [_event(n, 1, "Two of forty") for n in (1, 2)] + [_event(n, 2, "Three of forty") for n in (1, 2, 3)]

@@ -63,6 +63,7 @@ def test_a_sound_record_lacks_only_the_parts_that_are_not_there():
         (rb"Cardiac disorders", b"Heart", "organ-system"),
         (rb"<numSubjectsAffected>1", b"<numSubjectsAffected>5", "event-counts"),
         (rb"<numEvents>2", b"<numEvents>0", "event-counts"),
+        (rb"<numSubjects>4", b"<numSubjects>0", "event-counts"),
         (rb"<numDeaths>1", b"<numDeaths>5", "group-totals"),
         (rb"<measureType>Primary</measureType>", b"", "schema"),
         (rb"(?s)<rrs:result.*</rrs:result>", b"", "no-results"),

@@ -83,6 +83,15 @@ def test_keys_are_unique_and_subjects_known(cohort):
     assert set(zip(tr.USUBJID, tr.TRLNKID, strict=True)) == set(zip(cohort["tu"].USUBJID, cohort["tu"].TULNKID, strict=True))
 
 
+def test_nodes_have_both_diameters(cohort):
+    tr = cohort["tr"][cohort["tr"].TRSTRESN.notna()]
+    both = tr[tr.TRLNKID.notna()].pivot(index=["USUBJID", "TRLNKID", "VISITNUM"], columns="TRTESTCD", values="TRSTRESN").dropna()
+    nodes = both.astype(int)
+    assert len(nodes) > 0
+    assert (nodes.LDIAM == nodes.LPERP * 3 // 2).all()
+    assert (nodes.xs("0", level="VISITNUM").LPERP >= 15).all()
+
+
 def test_every_sum_is_that_of_its_targets(cohort):
     tr = cohort["tr"]
     target = tr[(tr.TRGRPID == "TARGET") & tr.TRSTRESN.notna()]
@@ -110,7 +119,9 @@ def test_doses_follow_body_surface_area_and_reductions(cohort):
     assert ((height * vs.WEIGHT / 3600) ** 0.5 - vs.BSA).abs().max() <= 0.0051
 
 
-def test_nothing_after_death_cutoff_or_the_end_of_participation(cohort):
+@pytest.mark.parametrize("seed", [1, 2, 3, 2**40])
+def test_nothing_after_death_cutoff_or_the_end_of_participation(simulated_study, seed):
+    cohort = simulate(simulated_study, seed=seed)
     last = cohort["dm"].set_index("USUBJID").LSTALVDT
     assert (last <= "2023-07-31").all()
     for name in ("ds", "ex", "ae", "cm", "vs", "qs", "tu", "tr", "rs"):
