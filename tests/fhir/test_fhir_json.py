@@ -21,7 +21,7 @@ def test_what_is_encoded_is_decoded_the_same(value: object) -> None:
 
 @given(st.integers(0, 10**30), st.integers(1, 30))
 def test_decimals_keep_their_digits(digits: int, places: int) -> None:
-    number = Decimal(f"{Decimal(digits).scaleb(-places):f}")
+    number = Decimal((0, tuple(map(int, str(digits))), -places))
     (again,) = decode(encode(decode(f"[{number:f}]")))
     assert again.as_tuple() == number.as_tuple()  # trailing zeros too; below 1E-6 the text may have an exponent
 
