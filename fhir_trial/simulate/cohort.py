@@ -35,7 +35,7 @@ def simulate(study: StudyDefinition, n: int = 28, seed: int = 1) -> dict[str, pd
         write_demographics(tables, story, given, of)
         write_disposition(tables, story)
         write_condition(tables, story, given)
-        write_doses(tables, story, given, study)
+        write_doses(tables, story, given, study, seed)
         write_events(tables, story, of)
         write_tumour(tables, story, seed, of)
         write_therapy(tables, story, study)

@@ -108,6 +108,8 @@ class Treatment(Struct, frozen=True, forbid_unknown_fields=True):
 
     delayed: float
     delay_days: Pair
+    omitted: float
+    omitted_reason: str
     levels: tuple[float, ...]
     weight_change: Bell
     worse_ecog: float
