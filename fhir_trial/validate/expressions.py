@@ -17,6 +17,8 @@ def expression_check(invariant: Invariant, type_name: str, shapes: Shapes) -> Ch
         return compile_path(invariant.expression, shapes, type_name)
 
     def check(value: Any, context: Context) -> Problems:
+        if value == {}:
+            return None  # refused as empty already
         try:
             found = holds()(value, context.root)
         except FhirPathError:

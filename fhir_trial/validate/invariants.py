@@ -133,7 +133,7 @@ def _native_check(invariant: Invariant, holds: Holds) -> Check:
     broken = [Problem(f"invariant-{invariant.key}", invariant.human, severity=invariant.severity)]
 
     def check(value: Any, context: Context) -> Problems:
-        return None if not isinstance(value, dict) or holds(value, context) else broken
+        return None if not value or not isinstance(value, dict) or holds(value, context) else broken
 
     return check
 

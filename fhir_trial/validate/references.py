@@ -30,8 +30,8 @@ def aimed(element: Element, type_name: str, shapes: Shapes) -> tuple[Check, ...]
         stated = value.get("type") if target is None else target
         if not isinstance(stated, str) or stated in allowed:
             return _form(reference)
-        if stated not in shapes.resource_types and (target is None or str(reference).startswith(_OTHER_FORMS)):
-            return None  # a url that only looks like one of a resource, or a logical model's type
+        if stated not in shapes.resource_types and (target is None or str(reference).startswith(("#", *_OTHER_FORMS))):
+            return None  # a url that only looks like one of a resource, or a contained one whose type is refused where it stands
         return problem("wrong-reference-target", expected, stated)
 
     return (check,)
