@@ -138,11 +138,14 @@ def _assessments(
     """Facts progression, assessment, adequate assessment and baseline scan."""
     partial = conventions.partial_date
     stated = on_days(overall["on"], partial)
-    first, last = _scan_days(tables.get("measurement"), overall, stated, partial)
+    reported = (overall["source_domain"] == "RS").to_numpy(dtype=bool)
+    # a derived response already has the date that the conventions ask for
+    of_visit = _scan_days(tables.get("measurement"), overall, stated, partial)
+    first, last = (np.where(reported, days, stated) for days in of_visit)
     progressed_on = first if conventions.pd_scan_date == "earliest" else last
-    if "progression_on" in overall:
+    if conventions.backdate_equivocal and "progression_on" in overall:
         moved = on_days(overall["progression_on"], partial)
-        progressed_on = np.where(moved != NO_DAY, moved, progressed_on)
+        progressed_on = np.where(moved < stated, moved, progressed_on)
     assessed_on = last if conventions.censor_scan_date == "latest" else first
     who, value = locate(overall, place), overall["value"].astype(object).fillna("")
     source = _source(overall)
@@ -152,9 +155,9 @@ def _assessments(
         ("adequate assessment", ~value.isin(INADEQUATE).to_numpy(), assessed_on),
     ):
         every[name] = dated(who[chosen], on[chosen], *(part[chosen] for part in source))
-    measured = tables.get("measurement")
-    scans = no_facts() if measured is None else dated(locate(measured, place), col.days(measured["on"], partial), "TR", "TRDTC")
-    every["scan"] = pd.concat([scans, every["assessment"]], ignore_index=True)
+    recorded = [(name, tables[name]) for name in ("measurement", "response") if name in tables and len(tables[name])]
+    scans = [dated(locate(rows, place), col.days(rows["on"], partial), name, None) for name, rows in recorded]
+    every["scan"] = pd.concat([*scans, every["assessment"]], ignore_index=True) if scans else every["assessment"]
     return every
 
 

@@ -136,7 +136,8 @@ def _censor_after_missed_visits(events: Ends, censors: Ends, before: Ends, conve
 
 def _say_what_lies_beyond(endpoint: TimeToEvent, facts: Facts, span: Span, why: Strings, details: Strings) -> None:
     """Add to `details` the rule that hides a later event or censoring of the subject."""
-    for name in [EVENTS[e].fact for e in endpoint.events] + [CENSORS[c].fact for c in endpoint.censors]:
+    named = [EVENTS[e].fact for e in endpoint.events] + [CENSORS[c].fact for c in endpoint.censors]
+    for name in [*named, "scan"] if endpoint.assessed else named:
         rows = facts.named(name)
         hidden = rows["subject"].to_numpy()[rows["on"].to_numpy() > span.limit[rows["subject"]]]
         details[hidden] = why[hidden]

@@ -29,19 +29,19 @@ class Censor:
 
 EVENTS = {
     "progression": Event("progression", "progression", 0),
-    "clinical-progression": Event("clinical progression", "progression: clinical", 1),
+    "clinical progression": Event("clinical progression", "progression: clinical", 1),
     "death": Event("death", "death", 2),
-    "treatment-stopped": Event("treatment stopped", "treatment stopped", 3),
-    "new-anticancer-therapy": Event("new anticancer therapy", "new anticancer therapy", 4),
+    "treatment stopped": Event("treatment stopped", "treatment stopped", 3),
+    "new anticancer therapy": Event("new anticancer therapy", "new anticancer therapy", 4),
     "response": Event("response", "response", 0),
-    "confirmed-response": Event("confirmed response", "response", 0),
+    "confirmed response": Event("confirmed response", "response", 0),
 }
 """The events a study's endpoint may name."""
 
 CENSORS = {
-    "last-adequate-assessment": Censor("adequate assessment", "last adequate assessment"),
-    "last-assessment": Censor("assessment", "last assessment"),
-    "last-known-alive": Censor("alive", "last known alive"),
+    "adequate assessment": Censor("adequate assessment", "last adequate assessment"),
+    "assessment": Censor("assessment", "last assessment"),
+    "alive": Censor("alive", "last known alive"),
 }
 """The censorings a study's endpoint may name; the start is the last resort of each."""
 
@@ -72,18 +72,18 @@ class TimeToEvent:
         return f"from {start} to the first of: {', '.join(reasons[0])}; else censored at the last of: {', '.join((*reasons[1], start))}"
 
 
-_SEEN = ("last-adequate-assessment",)
+_SEEN = ("adequate assessment",)
 ENDPOINTS = {
     endpoint.name: endpoint
     for endpoint in (
         TimeToEvent("PFS", "Progression-free survival", ("progression", "death"), _SEEN),
-        TimeToEvent("OS", "Overall survival", ("death",), ("last-known-alive",), assessed=False),
+        TimeToEvent("OS", "Overall survival", ("death",), ("alive",), assessed=False),
         TimeToEvent("DOR", "Duration of response", ("progression", "death"), _SEEN, "response"),
         TimeToEvent("CDOR", "Duration of confirmed response", ("progression", "death"), _SEEN, "confirmed response"),
         TimeToEvent("TTR", "Time to response", ("response",), _SEEN),
-        TimeToEvent("CTTR", "Time to confirmed response", ("confirmed-response",), _SEEN),
+        TimeToEvent("CTTR", "Time to confirmed response", ("confirmed response",), _SEEN),
         TimeToEvent("TTP", "Time to progression", ("progression",), _SEEN),
-        TimeToEvent("EFS", "Event-free survival", ("progression", "death", "treatment-stopped"), _SEEN),
+        TimeToEvent("EFS", "Event-free survival", ("progression", "death", "treatment stopped"), _SEEN),
     )
 }
 """The endpoints as they are usually defined; a study's definition may name other events and censors."""
@@ -102,11 +102,11 @@ def defined(name: str, events: Sequence[str] = (), censors: Sequence[str] = ()) 
     return replace(own, events=named, censors=last)
 
 
-_STARTS = ("start", "enrollment", "enrolment", "randomization", "consent", "first-dose")
+_STARTS = ("start", "enrollment", "enrolment", "randomization", "consent", "first dose")
 
 
 def _word(name: str) -> str:
-    return name.strip().lower().replace("_", "-").replace(" ", "-")
+    return name.strip().lower().replace("_", " ").replace("-", " ")
 
 
 def _named(name: str, known: dict[str, Event] | dict[str, Censor]) -> str:
@@ -122,10 +122,10 @@ def under(endpoint: TimeToEvent, conventions: Conventions) -> TimeToEvent:
     added = [
         name
         for name, wanted in (
-            ("clinical-progression", conventions.clinical_pd_event and "progression" in endpoint.events),
-            ("new-anticancer-therapy", conventions.nact_rule == "event" and "progression" in endpoint.events),
+            ("clinical progression", conventions.clinical_pd_event and "progression" in endpoint.events),
+            ("new anticancer therapy", conventions.nact_rule == "event" and "progression" in endpoint.events),
         )
         if wanted and name not in endpoint.events
     ]
-    censors = ("last-assessment",) if conventions.censor_date == "last_any" and endpoint.censors == _SEEN else endpoint.censors
+    censors = ("assessment",) if conventions.censor_date == "last_any" and endpoint.censors == _SEEN else endpoint.censors
     return replace(endpoint, events=(*endpoint.events, *added), censors=censors)

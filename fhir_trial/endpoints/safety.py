@@ -1,0 +1,123 @@
+"""Treatment-emergent adverse events by arm, organ class and preferred term, each subject counted once at its maximum CTCAE grade."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fhir_trial.endpoints import columns as col
+from fhir_trial.endpoints.columns import NO_DAY, Bools
+from fhir_trial.endpoints.conventions import Conventions
+from fhir_trial.errors import Finding, Findings
+
+ANY = "*ANY*"
+"""An organ class or term that stands for all of them."""
+TOTAL = "TOTAL"
+"""The arm that stands for all of them."""
+UNCODED = "UNCODED"
+
+GRADES = (1, 2, 3, 4, 5)
+KEY = ["arm", "organ_class", "preferred_term"]
+COLUMNS = (*KEY, "n", "subjects", "events", *(f"grade{g}" for g in GRADES), "grade3plus", "serious", "related")
+"""The columns of the safety table; grades are missing where the data have none."""
+
+
+def emergent(events: pd.DataFrame, subjects: pd.DataFrame, conventions: Conventions) -> Bools:
+    """Which events began on treatment: from the first dose to `te_window_days` after the last one.
+
+    An event whose start lacks a day counts where any day it can mean is on treatment, and one without a start unless it ended before.
+    Without a date of the last dose, treatment goes on. Events of subjects outside the safety population never count.
+    """
+    treated = subjects[subjects["safety"].to_numpy(dtype=bool)]
+    at = pd.Index(treated["subject"]).get_indexer(pd.Index(events["subject"].astype(object)))
+    first, last = (_days(treated[name]) for name in ("first_dose_on", "last_dose_on"))
+    until = np.where(last == NO_DAY, NO_DAY, last + conventions.te_window_days)
+    if not len(treated):
+        return np.zeros(len(events), dtype=bool)
+    start, end = col.column(events, "start"), col.column(events, "end")
+    earliest = np.where(start.isna(), -NO_DAY, col.days(start, "first"))
+    ended = col.days(end, "last")
+    latest = np.where(start.isna(), ended, col.days(start, "last"))
+    during: Bools = (at >= 0) & (latest >= first[at]) & (earliest <= until[at])
+    return during
+
+
+def _days(dates: "pd.Series[Any]") -> Any:
+    days = dates.to_numpy(dtype="datetime64[D]")
+    return np.where(np.isnat(days), NO_DAY, days.astype(np.int64))
+
+
+def table(tables: Mapping[str, pd.DataFrame], subjects: pd.DataFrame, conventions: Conventions, findings: Findings) -> pd.DataFrame:
+    """`COLUMNS` for each arm and all of them, each organ class and term with any event, and `*ANY*`.
+
+    `subjects` is `subjects.adsl`; `n` counts the safety population of the arm. All figures but `events` count subjects (with `ae_count`
+    events, the grades count events).
+    """
+    treated = subjects[subjects["safety"].to_numpy(dtype=bool)]
+    events = tables.get("adverse_event", pd.DataFrame(columns=["subject"]))
+    events = events[emergent(events, subjects, conventions)]
+    graded = bool(col.column(events, "grade").notna().any())
+    if len(events) and not graded:
+        effect = "the safety table has no grades; severity is not turned into a grade"
+        findings.add(Finding("no-grade", "adverse_event", field="grade", expected="CTCAE grades", severity="information", effect=effect))
+    sizes = {str(arm): n for arm, n in treated["arm"].value_counts().items()} | {TOTAL: len(treated)}
+    counted = _counted(_levels(_facts(events, treated, conventions)), conventions)
+    grid = pd.MultiIndex.from_tuples(
+        [(arm, *term) for arm in [*sorted(set(sizes) - {TOTAL}), TOTAL] for term in _terms(counted)], names=KEY
+    )
+    whole = counted.set_index(KEY).reindex(grid, fill_value=0).reset_index()
+    whole["n"] = whole["arm"].map(sizes)
+    if not graded:
+        whole[[f"grade{g}" for g in GRADES] + ["grade3plus"]] = pd.NA
+    return whole[list(COLUMNS)]
+
+
+def _facts(events: pd.DataFrame, treated: pd.DataFrame, conventions: Conventions) -> pd.DataFrame:
+    """What the table counts of each event."""
+    related = col.column(events, "related").astype(object)
+    known = related.notna()
+    words = related.astype(str).str.strip().str.upper().isin(conventions.related_values)
+    term = col.column(events, "preferred_term").astype(object)
+    arm = dict(zip(treated["subject"], treated["arm"], strict=True))
+    return pd.DataFrame(
+        {
+            "arm": [arm[name] for name in events["subject"]],
+            "subject": events["subject"].astype(object),
+            "organ_class": col.column(events, "organ_class").astype(object).fillna(UNCODED),
+            "preferred_term": term.where(term.notna(), col.column(events, "term").astype(object).str.upper()),
+            "grade": col.column(events, "grade").astype("float64"),
+            "serious": (col.column(events, "serious").astype("float64") == 1.0),
+            "related": words.where(known, conventions.related_missing == "related").astype(bool),
+        }
+    )
+
+
+def _levels(facts: pd.DataFrame) -> pd.DataFrame:
+    """Each event under its term, its organ class and any; in its arm and in all."""
+    by_term = [facts, facts.assign(preferred_term=ANY), facts.assign(organ_class=ANY, preferred_term=ANY)]
+    every = pd.concat(by_term, ignore_index=True)
+    return pd.concat([every, every.assign(arm=TOTAL)], ignore_index=True)
+
+
+def _counted(rows: pd.DataFrame, conventions: Conventions) -> pd.DataFrame:
+    """Subjects by arm and term: once each at the maximum grade, or by every event's grade (`ae_count`)."""
+    grouped = rows.groupby([*KEY, "subject"], sort=True)
+    once = grouped.agg(
+        events=("grade", "size"), grade=("grade", "max"), serious=("serious", "any"), related=("related", "any")
+    ).reset_index()
+    graded = (once if conventions.ae_count == "max_grade" else rows)[[*KEY, "grade"]]
+    grades = pd.DataFrame({f"grade{g}": graded["grade"] == g for g in GRADES} | {"grade3plus": graded["grade"] >= 3}).astype(int)
+    by_grade = pd.concat([graded[KEY], grades], axis=1).groupby(KEY).sum()
+    figures = once.groupby(KEY).agg(
+        subjects=("subject", "size"), events=("events", "sum"), serious=("serious", "sum"), related=("related", "sum")
+    )
+    return figures.join(by_grade).astype(int).reset_index()
+
+
+def _terms(counted: pd.DataFrame) -> list[tuple[str, str]]:
+    """Organ classes and terms in the order of the table: any first, then by name."""
+    found = sorted(
+        {(str(soc), str(term)) for soc, term in zip(counted["organ_class"], counted["preferred_term"], strict=True)} - {(ANY, ANY)}
+    )
+    return [(ANY, ANY), *sorted(found, key=lambda t: (t[0], t[1] != ANY, t[1]))]

@@ -1,0 +1,123 @@
+"""One row a subject: arm, dates, population flags, disposition and death; and how many subjects each arm has."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fhir_trial.domain.study import StudyDefinition
+from fhir_trial.endpoints import columns as col
+from fhir_trial.endpoints.columns import NO_DAY, Bools, Ints
+from fhir_trial.endpoints.conventions import Conventions
+from fhir_trial.endpoints.fact_tables import first_days, last_days, nested
+from fhir_trial.endpoints.facts import NOT_ENROLLED, Facts
+
+ARM_COLUMNS = {"planned": ("arm_planned", "arm_actual"), "actual": ("arm_actual", "arm_planned")}
+"""Where a subject's arm for tables stands, by convention `arm`: the first that is known."""
+
+NO_ARM = "Not assigned"
+PLAIN = (
+    "study",
+    "subject",
+    "site",
+    "country",
+    "arm_planned",
+    "arm_actual",
+    "age",
+    "age_unit",
+    "race",
+    "ethnicity",
+    "state",
+    "enrolled_source",
+)
+DATES = ("consented_on", "enrolled_on", "randomized_on", "first_dose_on", "last_dose_on", "ended_on")
+
+
+def adsl(tables: Mapping[str, pd.DataFrame], facts: Facts, study: StudyDefinition, conventions: Conventions) -> pd.DataFrame:
+    """One row a subject of the subject table, screen failures included.
+
+    `intention_to_treat`: enrolled. `safety`: enrolled and treated at least once. `efficacy`: treated and with a tumour assessment after the
+    start. `arm` is the arm of tables; `disposition` the last event that ended the study, else the treatment. Dates are datetimes.
+    """
+    subject = tables["subject"].reset_index(drop=True)
+    rows = pd.DataFrame({name: col.column(subject, name).astype(object).where(lambda v: v.notna(), None) for name in PLAIN})
+    place = pd.Index(rows["subject"])
+    for name in DATES:
+        rows[name] = col.to_dates(col.days(col.column(subject, name), conventions.partial_date)).to_numpy()
+    first, last = dose_days(tables, place, conventions.partial_date)
+    rows["first_dose_on"] = rows["first_dose_on"].fillna(col.to_dates(first))
+    rows["last_dose_on"] = rows["last_dose_on"].fillna(col.to_dates(last))
+    rows["arm"] = arm_of(rows, study, conventions)
+    rows["intention_to_treat"] = ~rows["state"].isin(NOT_ENROLLED) & rows["enrolled_on"].notna()
+    rows["safety"] = rows["intention_to_treat"] & rows["first_dose_on"].notna()
+    rows["efficacy"] = rows["safety"] & rows["subject"].isin(_assessed(facts))
+    rows = _with_patient(rows, tables.get("patient"))
+    rows = _with_death(rows, facts)
+    return _with_disposition(rows, subject, place, conventions)
+
+
+def arm_of(rows: pd.DataFrame, study: StudyDefinition, conventions: Conventions) -> "pd.Series[Any]":
+    """Each subject's arm for tables; in a study of one arm that arm, where the data name none."""
+    first, second = ARM_COLUMNS[conventions.arm]
+    alone = study.arms[0].name if len(study.arms) == 1 else NO_ARM
+    return rows[first].where(rows[first].notna(), rows[second]).fillna(alone)
+
+
+def dose_days(tables: Mapping[str, pd.DataFrame], place: "pd.Index[Any]", partial: str) -> tuple[Ints, Ints]:
+    """First and last day of dosing of each subject, `NO_DAY` where nothing was given."""
+    dose = tables.get("dose")
+    if dose is None or not len(dose):
+        return np.full(len(place), NO_DAY), np.full(len(place), NO_DAY)
+    given = dose[given_doses(dose)]
+    who = place.get_indexer(pd.Index(given["subject"].astype(object)))
+    start, end = col.days(col.column(given, "start"), partial), col.days(col.column(given, "end"), partial)
+    end = np.where(end == NO_DAY, start, end)
+    first = first_days(pd.DataFrame({"subject": who, "on": start})[who >= 0], len(place))
+    last = last_days(pd.DataFrame({"subject": who, "on": end})[(who >= 0) & (end != NO_DAY)], len(place), -1)
+    return first, np.where(last < 0, NO_DAY, last)
+
+
+def given_doses(dose: pd.DataFrame) -> Bools:
+    """Which dose records are of a dose that was given; a placebo's dose of 0 was."""
+    return (col.column(dose, "status").astype(object).fillna("completed") != "not-done").to_numpy(dtype=bool)
+
+
+def _assessed(facts: Facts) -> "pd.Series[Any]":
+    rows = facts.named("assessment")
+    after = rows["on"].to_numpy() >= facts.subjects["start"].to_numpy()[rows["subject"]]
+    return facts.subjects["subject"].iloc[np.unique(rows["subject"].to_numpy()[after])]
+
+
+def _with_patient(rows: pd.DataFrame, patient: pd.DataFrame | None) -> pd.DataFrame:
+    known = pd.DataFrame(columns=["subject", "sex"]) if patient is None else patient
+    sex = dict(zip(known["subject"].astype(object), col.column(known, "sex").astype(object), strict=True))
+    return rows.assign(sex=np.array([value if isinstance(value := sex.get(name), str) else None for name in rows["subject"]], dtype=object))
+
+
+def _with_death(rows: pd.DataFrame, facts: Facts) -> pd.DataFrame:
+    died = col.to_dates(first_days(facts.named("death"), len(facts.subjects)))
+    by_subject = dict(zip(facts.subjects["subject"], died, strict=True))
+    on = pd.Series([by_subject.get(name, pd.NaT) for name in rows["subject"]], index=rows.index, dtype="datetime64[s]")
+    return rows.assign(death_on=on, died=on.notna())
+
+
+ENDINGS = ("STUDY PARTICIPATION", "", "STUDY TREATMENT")
+"""Scopes (DSSCAT) of a disposition event, the one that ends the study first."""
+
+
+def _with_disposition(rows: pd.DataFrame, subject: pd.DataFrame, place: "pd.Index[Any]", conventions: Conventions) -> pd.DataFrame:
+    """The disposition event that ended the study of each subject, else its treatment."""
+    chosen: dict[int, tuple[tuple[int, int], str, int]] = {}
+    for row, item in nested(subject, "dispositions", place):
+        scope = str(item.get("scope") or "").upper()
+        if str(item.get("category") or "DISPOSITION EVENT").upper() != "DISPOSITION EVENT" or scope not in ENDINGS:
+            continue
+        day = col.day_number(item.get("on"), conventions.partial_date)
+        rank = (-ENDINGS.index(scope), day if day != NO_DAY else -1)
+        if row not in chosen or rank >= chosen[row][0]:
+            chosen[row] = (rank, str(item["event"]), day)
+    ended = [chosen.get(row) for row in range(len(rows))]
+    on = np.array([NO_DAY if end is None else end[2] for end in ended], dtype=np.int64)
+    events = np.array([None if end is None else end[1] for end in ended], dtype=object)
+    return rows.assign(disposition=events, disposition_on=col.to_dates(on))
