@@ -26,7 +26,7 @@ def check(xml: bytes) -> list[Finding]:
     root = parse(xml)
     findings = violations(root)
     for study in root.iterfind(".//clinical_study"):
-        findings.extend(_lengths(study))
+        findings.extend((*_lengths(study), _applicability(study)))
         result = study.find(f"{{{RRS}}}result")
         if result is None:
             findings.append(Finding("no-results", "clinical_study", severity="information"))
@@ -68,6 +68,19 @@ def _lengths(study: etree._Element) -> Iterator[Finding]:
         for element in study.iterfind(path):
             if len(element.text or "") > limits[name]:
                 yield _finding("too-long", element, len(element.text or ""), f"at most {limits[name]} characters")
+
+
+def _applicability(study: etree._Element) -> Finding:
+    """Whether US law asks for these results, as far as the places of the study tell: a note, since a lawyer decides."""
+    countries = [_text(address, "country") for address in study.iterfind("location/facility/address")]
+    american = any(re.fullmatch(r"USA?|U\.S\.(A\.)?|United States( of America)?", country, re.IGNORECASE) for country in countries)
+    if not countries:
+        expected = "the study's locations, to tell whether it is an applicable clinical trial"
+    elif len(countries) == 1 and not american:
+        expected = "nothing: a study at one site outside the United States probably is no applicable clinical trial"
+    else:
+        expected = "a decision whether it is an applicable clinical trial; its protocol and analysis plan are due with the results if so"
+    return Finding("applicability", f"clinical_study line {study.sourceline}", expected=expected, severity="information")
 
 
 def _parts(result: etree._Element) -> Iterator[Finding]:
@@ -156,6 +169,10 @@ def _events(result: etree._Element) -> Iterator[Finding]:
             yield from _event(row)
         for group in events.iterfind(".//interventionGroup"):
             yield from _totals(group)
+        serious = {_text(row, "term").lower() for row in events.iterfind(".//seriousEvent")}
+        for row in events.iterfind(".//frequentEvent"):
+            if _text(row, "term").lower() in serious:
+                yield _finding("serious-and-other", row, _text(row, "term"), "each event in one table only", "information")
 
 
 def _event(row: etree._Element) -> Iterator[Finding]:

@@ -84,9 +84,8 @@ def _texts(root, path):
 
 def test_our_own_record_passes_the_rules_but_for_what_is_missing():
     xml = results_xml(_data(SUBJECTS, EVENTS), [_orr(), _pfs()], STUDY)
-    assert [(finding.code, finding.expected) for finding in check(xml)] == [
-        ("missing-part", part) for part in ("certainAgreement", "pointOfContact")
-    ]
+    found = [(finding.code, finding.expected) for finding in check(xml) if finding.severity != "information"]
+    assert found == [("missing-part", "certainAgreement"), ("missing-part", "pointOfContact")]
 
 
 def test_flow_adds_up_and_says_why(record):

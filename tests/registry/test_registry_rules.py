@@ -33,12 +33,12 @@ RECORD = b"""<prs:study_collection xmlns:prs="http://clinicaltrials.gov/prs" xml
 
 
 def _codes(xml):
-    return {finding.code for finding in check(xml) if finding.code != "missing-part"}
+    return {finding.code for finding in check(xml) if finding.code not in {"missing-part", "applicability"}}
 
 
 def test_a_sound_record_lacks_only_the_parts_that_are_not_there():
     assert _codes(RECORD) == set()
-    assert {finding.expected for finding in check(RECORD)} == {"certainAgreement", "pointOfContact"}
+    assert {finding.expected for finding in check(RECORD) if finding.code == "missing-part"} == {"certainAgreement", "pointOfContact"}
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,12 @@ def test_a_sound_record_lacks_only_the_parts_that_are_not_there():
         (rb"<numEvents>2", b"<numEvents>0", "event-counts"),
         (rb"<numSubjects>4", b"<numSubjects>0", "event-counts"),
         (rb"<numDeaths>1", b"<numDeaths>5", "group-totals"),
+        (
+            rb"<seriousAdverseEvents/>",
+            b"<seriousAdverseEvents><seriousEvent><adverseEventStats/><organSystemName>Cardiac disorders</organSystemName>"
+            b"<term>palpitations</term></seriousEvent></seriousAdverseEvents>",
+            "serious-and-other",
+        ),
         (rb"<measureType>Primary</measureType>", b"", "schema"),
         (rb"(?s)<rrs:result.*</rrs:result>", b"", "no-results"),
     ],
@@ -73,6 +79,18 @@ def test_each_rule_finds_its_fault(pattern, replacement, code):
     broken, count = re.subn(pattern, replacement, RECORD, count=1)
     assert count == 1
     assert code in _codes(broken)
+
+
+@pytest.mark.parametrize(
+    ("countries", "says"),
+    [([], "locations"), (["China"], "probably is no applicable"), (["USA"], "a decision"), (["China", "Japan"], "a decision")],
+)
+def test_applicability_is_a_note(countries, says):
+    places = "".join(f"<location><facility><name/><address><country>{c}</country></address></facility></location>" for c in countries)
+    xml = RECORD.replace(b"</brief_title>", b"</brief_title>" + places.encode())
+    (note,) = [finding for finding in check(xml) if finding.code == "applicability"]
+    assert says in note.expected
+    assert note.severity == "information"
 
 
 @pytest.mark.parametrize(
