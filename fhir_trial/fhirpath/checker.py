@@ -18,10 +18,10 @@ _FAMILIES = (NUMBERS | {"Quantity"}, STRINGS | TEMPORALS, frozenset({"boolean"})
 
 
 def check(path: Path, shapes: Shapes, context: str | Kind, variables: Mapping[str, Kind] | None = None, root: str | None = None) -> Typed:
-    """The typed tree of an expression on items of type (or of one of the types of) `context`; `variables` are the kinds of its `%constants`.
+    """The typed tree of an expression on items of type (or of one of the types of) `context`.
 
-    `root` is the type of `%resource` where that is not the context. Raises `FhirPathError` with the place of the first element, type,
-    function or constant that the version does not know, and what it may have been meant to be.
+    `variables` are the kinds of its `%constants`; `root` is the type of `%resource` where that is not the context. Raises `FhirPathError`
+    with the place of the first element, type, function or constant that the version does not know, and what it may have been meant to be.
     """
     kind = Kind((context,)) if isinstance(context, str) else context
     root = root or "".join(kind.types[:1])

@@ -18,45 +18,21 @@ from fhir_trial.fhirpath.nodes import Items
 from fhir_trial.frames.columns import arrow_type, fits, inferred_type, tagged_type
 from fhir_trial.frames.view import Column, Each, Select, View
 
-_VIEW_KEYS = frozenset(
-    [
-        "resourceType",
-        "id",
-        "meta",
-        "implicitRules",
-        "language",
-        "text",
-        "contained",
-        "extension",
-        "modifierExtension",
-        "url",
-        "identifier",
-        "version",
-        "versionAlgorithmString",
-        "versionAlgorithmCoding",
-        "name",
-        "title",
-        "status",
-        "experimental",
-        "date",
-        "publisher",
-        "contact",
-        "description",
-        "useContext",
-        "jurisdiction",
-        "purpose",
-        "copyright",
-        "copyrightLabel",
-        "approvalDate",
-        "lastReviewDate",
-        "fhirVersion",
-        "profile",
-        "resource",
-        "constant",
-        "where",
-        "select",
-    ]
+_RESOURCE_KEYS = ("resourceType", "id", "meta", "implicitRules", "language", "text", "contained", "extension", "modifierExtension")
+_CANONICAL_KEYS = (
+    "url",
+    "identifier",
+    "version",
+    "versionAlgorithmString",
+    "versionAlgorithmCoding",
+    "name",
+    "title",
+    "status",
+    "experimental",
 )
+_DOCUMENT_KEYS = ("date", "publisher", "contact", "description", "useContext", "jurisdiction", "purpose", "copyright", "copyrightLabel")
+_VIEW_OWN_KEYS = ("approvalDate", "lastReviewDate", "fhirVersion", "profile", "resource", "constant", "where", "select")
+_VIEW_KEYS = frozenset(_RESOURCE_KEYS + _CANONICAL_KEYS + _DOCUMENT_KEYS + _VIEW_OWN_KEYS)
 _SELECT_KEYS = frozenset(["id", "extension", "modifierExtension", "column", "select", "forEach", "forEachOrNull", "repeat", "unionAll"])
 _COLUMN_KEYS = frozenset(["id", "extension", "modifierExtension", "name", "path", "description", "collection", "type", "tag"])
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -222,7 +198,8 @@ class _Reader:
         if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
             self.wrong("wrong-shape", place, type(given).__name__, "an array of FHIRPath expressions")
             return (), None
-        reached, found = context, ()
+        reached = context
+        found: tuple[str, ...] = ()
         while True:
             compiled = {text: self._attempt(text, reached) for text in texts}
             kinds = [path.kind for path in compiled.values() if isinstance(path, CompiledPath)]
@@ -245,11 +222,11 @@ class _Reader:
             return True
         name = path.expression.partition(".")[0]
         if path.code == "unknown-element" and any(self.shapes.element(each, name) for each in self.shapes.resource_types):
-            self.findings.add(
-                Finding(
-                    "element-of-other-types", f"view {place}", found=name, expected=path.suggestion, severity="warning", effect="no rows"
-                )
+            effect = "no rows come of it"
+            finding = Finding(
+                "element-of-other-types", f"view {place}", found=name, expected=path.suggestion, severity="warning", effect=effect
             )
+            self.findings.add(finding)
         else:
             self._wrong_path(path, place)
         return False
@@ -272,15 +249,7 @@ class _Reader:
             return None
         arrow = self._tagged(given, place) or (arrow_type(type_name) if type_name else inferred_type(path.kind))
         if arrow is None or not fits(path.kind, arrow):
-            found = " or ".join(path.kind.types[:6])
-            hint = (
-                "one of its elements"
-                if not path.kind.within(PRIMITIVES)
-                else f"a path of type {type_name}"
-                if type_name
-                else "one type: use ofType()"
-            )
-            self.wrong("wrong-column-type", f"{place}.path", found, hint)
+            self.wrong("wrong-column-type", f"{place}.path", " or ".join(path.kind.types[:6]), _column_hint(path.kind, type_name))
             return None
         return arrow
 
@@ -306,3 +275,9 @@ class _Reader:
             if column.name in seen:
                 self.wrong("repeated-name", f"{column.place}.name", column.name, "a name of its own")
             seen.add(column.name)
+
+
+def _column_hint(kind: Kind, declared: str) -> str:
+    if not kind.within(PRIMITIVES):
+        return "a primitive: one of its elements, or ofType() where it can be several types"
+    return f"a path of type {declared}" if declared else "values of one type: use ofType()"

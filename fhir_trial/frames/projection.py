@@ -80,12 +80,6 @@ class _Walker:
     def walk(self, typed: Typed, focus: list[Need]) -> list[Need]:
         """The needs of the items that an expression yields on items of `focus`; all it reads on the way is noted."""
         match typed.node:
-            case Literal():
-                return []
-            case Variable(name="$this"):
-                return focus
-            case Constant(name=name):
-                return [self.root] if name in ("resource", "rootResource") else focus if name == "context" else []
             case Member() if typed.fields:
                 return [owner.step(step) for owner in self.walk(typed.parts[0], focus) for step in typed.fields]
             case Index():
@@ -95,7 +89,14 @@ class _Walker:
                 return self.call(name, typed, focus)
             case TypeTest() | Member() if typed.type_name:
                 return self._of_resource(self.walk(typed.parts[0], focus))
+            case Literal() | Variable() | Constant():
+                return self._leaf(typed.node, focus)
         return self._other(typed, focus)
+
+    def _leaf(self, node: Literal | Variable | Constant, focus: list[Need]) -> list[Need]:
+        if isinstance(node, Constant) and node.name in ("resource", "rootResource"):
+            return [self.root]
+        return focus if not isinstance(node, Literal) and node.name in ("$this", "context") else []
 
     def _other(self, typed: Typed, focus: list[Need]) -> list[Need]:
         found = [need for part in typed.parts for need in self.walk(part, focus)]
@@ -161,10 +162,11 @@ def struct_type(need: Need, name: str = "Resource") -> Any:
 
 
 def _member_type(need: Need, name: str) -> Any:
-    inner = struct_type(need, name)
+    inner: Any = struct_type(need, name)
     if inner is Any:
         return Any
-    return Optional[list[Optional[inner]]] if need.many else Optional[inner]  # noqa: UP045  the types are made at run time
+    # Null stands in a list for a primitive that has extensions only.
+    return Optional[list[Optional[inner]]] if need.many else Optional[inner]  # noqa: UP045  made at run time
 
 
 def is_leaf(need: Need) -> bool:

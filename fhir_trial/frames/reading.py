@@ -60,8 +60,8 @@ Piece = Lines | Document | Decoded | Unreadable
 def pieces(source: Any) -> Iterator[Piece]:
     """A source in pieces, read as they are asked for.
 
-    `source` is a path (file, folder or glob; .gz too) or several, bytes (NDJSON, a Bundle or a resource), a Bundle or resource as a dict, or
-    an iterable of resources, as dicts or bytes. Raises `UsageError` for a path where nothing is, and for a source of another kind.
+    `source` is a path (file, folder or glob; .gz too) or several, bytes (NDJSON, a Bundle or a resource), a Bundle or resource as a dict,
+    or an iterable of resources, as dicts or bytes. Raises `UsageError` for a path where nothing is, and for a source of another kind.
     """
     if isinstance(source, str | Path):
         for path in _files(source):

@@ -34,7 +34,8 @@ class ViewRunner:
     def batches(
         self, source: Any, findings: Findings | None = None, progress: Callable[[int], None] | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """The rows of a source as record batches, one a chunk of it; what is wrong with a resource is added to `findings`, its rows left out.
+        """The rows of a source as record batches, one a chunk of it; what is wrong with a resource is added to `findings`, and its
+        rows are left out.
 
         `progress` is called after each chunk with the number of rows so far.
         """
@@ -94,9 +95,9 @@ def run_view(
 ) -> pa.Table:
     """The table of a SQL-on-FHIR ViewDefinition over a source of resources of one FHIR version.
 
-    `source` is a path (file, folder or glob; NDJSON, a Bundle or a resource; .gz too) or several, bytes, a Bundle or resource as a dict, or an
-    iterable of resources. What cannot be read raises `InputError` with file, line and reason of all of it; with `bad="skip"` the rest goes on
-    and `findings` receives the reasons. Columns have stable types: text for text, dates and times; int64; bool; decimals exact as
+    `source` is a path (file, folder or glob; NDJSON, a Bundle or a resource; .gz too) or several, bytes, a Bundle or resource as a dict, or
+    an iterable of resources. What cannot be read raises `InputError` with file, line and reason of all of it; with `bad="skip"` the rest
+    goes on and `findings` receives the reasons. Columns have stable types: text for text, dates and times; int64; bool; decimals exact as
     decimal128(38, 12), or as the tag `ansi/type` says (CHARACTER VARYING: the exact digits; DOUBLE PRECISION: float64).
 
     >>> patients = [{"resourceType": "Patient", "id": "p1", "birthDate": "1950-02"}]
