@@ -146,7 +146,7 @@ class _Work:
         number = self._journal.begin(self._server, (item.place for item in items))
         try:
             response = yield request
-        except Interrupted as error:
+        except (Interrupted, BadAnswer) as error:
             self._journal.close_request(number, "unknown")
             return None, error
         if response.status in _SIGN_IN:

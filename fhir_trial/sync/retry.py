@@ -1,8 +1,8 @@
 """The retry loop around one whole exchange, its body included, as a generator that reads no clock and sleeps nowhere.
 
-What may be sent again without asking: GET, and PUT or DELETE of a known id without If-Match, which change nothing the second time.
-Anything else is sent again only where the server says it did not act (429, no connection); otherwise the loop waits and hands the
-doubt (`Interrupted`) to the caller, who asks the server what happened.
+Reads are sent again. A write, even a PUT, is sent again only where the server says it did not act (429, no connection): a second PUT makes
+a second version, or overwrites what someone else wrote in between. Otherwise the loop waits and hands the doubt (`Interrupted`) to the
+caller, who asks the server what happened.
 """
 
 import email.utils
@@ -89,14 +89,8 @@ def attempts(request: Request, policy: Policy, clock: Callable[[], float], draw:
 
 
 def is_repeatable(request: Request) -> bool:
-    """Whether sending the request twice leaves the server as sending it once does.
-
-    >>> is_repeatable(Request("PUT", "Patient/a")), is_repeatable(Request("PUT", "Patient/a", {"If-Match": 'W/"1"'}))
-    (True, False)
-    """
-    if request.method in ("GET", "HEAD"):
-        return True
-    return request.method in ("PUT", "DELETE") and "?" not in request.url and request.header("If-Match") is None
+    """Whether the request only reads."""
+    return request.method in ("GET", "HEAD")
 
 
 def wished_seconds(response: Response) -> float | None:
