@@ -26,6 +26,8 @@ def validate_files(paths: Iterable[Path], fhir: str = DEFAULT) -> Iterator[Findi
 
 def _file(path: Path, fhir: str) -> Iterator[Finding]:
     """The findings of one file."""
+    if not path.exists():
+        raise UsageError(f"{path}: no such file")
     if path.suffix == ".ndjson":
         with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
