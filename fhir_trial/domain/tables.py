@@ -11,7 +11,7 @@ import msgspec
 import pandas as pd
 import pyarrow as pa
 
-from fhir_trial.domain.entities import ENTITIES, Entity
+from fhir_trial.domain.entities import ENTITIES, Entity, When
 from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.errors import Findings
 
@@ -81,6 +81,8 @@ class TrialData:
     tables: Mapping[str, pa.Table]
     synthetic: bool = False
     findings: Findings = field(default_factory=Findings)
+    data_cutoff: When | None = None
+    """The date the data were cut off at, where the source says it."""
 
     def table(self, entity: str) -> pa.Table:
         """The entity's table, empty where the source has none."""

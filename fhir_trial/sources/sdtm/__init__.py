@@ -1,0 +1,5 @@
+"""SDTM data sets: files or frames to the trial's tables, and back."""
+
+from fhir_trial.sources.sdtm.read import read_sdtm
+
+__all__ = ["read_sdtm"]

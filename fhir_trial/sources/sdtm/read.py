@@ -1,0 +1,182 @@
+"""SDTM to the trial's tables: files, rows, subjects, and what joins them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import pandas as pd
+import pyarrow as pa
+
+from fhir_trial.domain.entities import ENTITIES
+from fhir_trial.domain.study import Drug, StudyDefinition
+from fhir_trial.domain.tables import TrialData, entity_schema
+from fhir_trial.errors import ConfigurationError, Finding, Findings, InputError, UsageError
+from fhir_trial.sources.sdtm import measures, subjects, treatment
+from fhir_trial.sources.sdtm.contacts import Contacts, contacts
+from fhir_trial.sources.sdtm.files import RawDomain, read_folder, read_frames
+from fhir_trial.sources.sdtm.layouts import CONTACTS, LAYOUTS
+from fhir_trial.sources.sdtm.lesions import Lesions, identified
+from fhir_trial.sources.sdtm.measurements import measurements
+from fhir_trial.sources.sdtm.responses import responses
+from fhir_trial.sources.sdtm.rows import Reading, Record, report_uncarried
+from fhir_trial.sources.sdtm.summary import parameters
+from fhir_trial.sources.sdtm.supplements import attach
+from fhir_trial.sources.study_tables import study_tables
+
+Rows = dict[str, list[dict[str, Any]]]
+"""Entity to its rows."""
+
+OnError = Literal["keep", "refuse"]
+
+
+def read_sdtm(
+    source: str | Path | Mapping[str, pd.DataFrame],
+    study: StudyDefinition,
+    on_error: OnError = "keep",
+    domains: Mapping[str, str] | None = None,
+) -> TrialData:
+    """The trial data of a folder of SDTM files, or of DataFrames by domain.
+
+    `domains` names a domain's file or data set where it is neither the domain's own name nor that of the study definition. Every error is a
+    finding with file, row, field, found, expected: with `on_error="keep"` the good rows are kept and the findings stand in the result, with
+    "refuse" they are raised together as `InputError`. Without a usable DM nothing can be kept, and `InputError` is raised in either case.
+    """
+    if on_error not in ("keep", "refuse"):
+        raise UsageError(f"on_error is keep or refuse, not {on_error!r}")
+    reading = Reading(study.id, _zone(study))
+    names = {domain.lower(): name for domain, name in {**study.sources.domains, **(domains or {})}.items()}
+    if isinstance(source, Mapping):
+        raw = read_frames(source, names, reading.findings)
+    else:
+        raw = read_folder(Path(source), names, reading.findings)
+    data = _assemble(raw, study, reading)
+    if on_error == "refuse":
+        data.findings.raise_errors()
+    return data
+
+
+def _zone(study: StudyDefinition) -> ZoneInfo | None:
+    name = study.sources.time_zone
+    try:
+        return None if name is None else ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ConfigurationError(f"study {study.id}: {name} is no time zone that this machine knows") from error
+
+
+def _assemble(raw: Mapping[str, RawDomain], study: StudyDefinition, reading: Reading) -> TrialData:
+    demographics = subjects.demographics(raw["dm"], reading) if "dm" in raw else []
+    if not demographics:
+        reading.findings.add(Finding("no-subjects", raw["dm"].place if "dm" in raw else "dm", expected="a DM with at least one subject"))
+        raise InputError(reading.findings.errors())
+    for name, domain in raw.items():
+        if name.startswith("supp") and name[4:] in raw and name[4:] in LAYOUTS:
+            attach(raw[name[4:]], domain, LAYOUTS[name[4:]], reading)
+    rows, more_drugs = _treatment(raw, study, reading)
+    rows |= _people(raw, demographics, rows, study, reading)
+    rows |= _measures(raw, demographics, reading)
+    rows |= _tumours(raw, rows["subject"], reading)
+    _report_the_rest(raw, reading)
+    _report_missing_facts(rows, study, reading.findings)
+    tables = {name: pa.Table.from_pylist(part, schema=entity_schema(ENTITIES[name])) for name, part in rows.items()}
+    about = parameters(raw.get("ts"), reading)
+    return TrialData(
+        study,
+        study_tables(study, more_drugs) | tables,
+        synthetic=about.synthetic,
+        findings=reading.findings,
+        data_cutoff=about.data_cutoff,
+    )
+
+
+def _treatment(raw: Mapping[str, RawDomain], study: StudyDefinition, reading: Reading) -> tuple[Rows, list[Drug]]:
+    rows: Rows = {}
+    more_drugs: list[Drug] = []
+    if "ex" in raw:
+        rows["dose"] = treatment.doses(raw["ex"], reading)
+        more_drugs = treatment.unlisted_drugs(raw["ex"], rows["dose"], study, reading)
+    if "cm" in raw:
+        rows["therapy"] = treatment.therapies(raw["cm"], reading)
+    if "ae" in raw:
+        rows["adverse_event"] = treatment.adverse_events(raw["ae"], study, reading)
+    return rows, more_drugs
+
+
+def _people(raw: Mapping[str, RawDomain], demographics: list[Record], rows: Rows, study: StudyDefinition, reading: Reading) -> Rows:
+    events = subjects.dispositions(raw.get("ds"), reading)
+    _fill_dose_dates(demographics, rows.get("dose", []))
+    people = subjects.subjects(raw["dm"], demographics, events, study, reading)
+    known_alive: Contacts = contacts(raw, demographics, events, reading)
+    for person in people:
+        person["contacts"] = [{"source": source, "on": on} for source, on in sorted(known_alive.get(person["subject"], ()))]
+    return {"patient": subjects.patients(demographics, reading), "subject": people}
+
+
+def _fill_dose_dates(demographics: list[Record], doses: list[dict[str, Any]]) -> None:
+    """First and last dose from EX where DM does not say them; a dose that was not given is none."""
+    starts: dict[str, list[str]] = {}
+    ends: dict[str, list[str]] = {}
+    for dose in doses:
+        if dose["status"] != "not-done":
+            if dose["start"] is not None:
+                starts.setdefault(dose["subject"], []).append(dose["start"])
+            if (last := dose["end"] or dose["start"]) is not None:
+                ends.setdefault(dose["subject"], []).append(last)
+    for record in demographics:
+        record["first_dose_on"] = record["first_dose_on"] or min(starts.get(record["subject"], ()), default=None)
+        record["last_dose_on"] = record["last_dose_on"] or max(ends.get(record["subject"], ()), default=None)
+
+
+def _measures(raw: Mapping[str, RawDomain], demographics: list[Record], reading: Reading) -> Rows:
+    body = measures.body_measures(raw["vs"], reading) if "vs" in raw else []
+    of_dm = measures.measures_of_dm(raw["dm"], demographics, body, reading)
+    rows: Rows = {"body_measure": body + of_dm} if body or of_dm or "vs" in raw else {}
+    if "qs" in raw:
+        rows["performance_status"] = measures.performance(raw["qs"], reading)
+    return rows
+
+
+def _tumours(raw: Mapping[str, RawDomain], people: list[dict[str, Any]], reading: Reading) -> Rows:
+    rows: Rows = {}
+    lesions = identified(raw["tu"], reading) if "tu" in raw else Lesions()
+    if "tr" in raw:
+        starts = {person["subject"]: person["first_dose_on"] or person["enrolled_on"] for person in people}
+        rows["measurement"], rows["sum_of_diameters"] = measurements(raw["tr"], lesions, starts, reading)
+    if "tu" in raw or "tr" in raw:
+        rows["lesion"] = list(lesions.rows.values())
+    if "rs" in raw:
+        rows["response"] = responses(raw["rs"], reading)
+    return rows
+
+
+_READ_ELSEWHERE = frozenset({"ts", *CONTACTS})
+"""Domains without a layout of which something is read all the same."""
+
+
+def _report_the_rest(raw: Mapping[str, RawDomain], reading: Reading) -> None:
+    """What the files hold and the tables do not: variables, and whole domains."""
+    for name, domain in raw.items():
+        if name in LAYOUTS or (name not in _READ_ELSEWHERE and not (name.startswith("supp") and name[4:] in LAYOUTS)):
+            report_uncarried(domain, LAYOUTS.get(name), reading)
+        elif name in CONTACTS:
+            reading.report(
+                "not-carried-domain", domain, found=f"{len(domain)} rows", severity="information", effect="only its dates are read"
+            )
+
+
+def _has(rows: Rows, entity: str, field: str, value: Any = None) -> bool:
+    return any(r.get(field) is not None and value in (None, r[field]) for r in rows.get(entity, ()))
+
+
+def _report_missing_facts(rows: Rows, study: StudyDefinition, findings: Findings) -> None:
+    """Facts that endpoints use and the data lacks as a whole: expected by the study, or not."""
+    expected = study.sources.expected_missing
+    facts = {
+        "grade": ("adverse_event", "AETOXGR", _has(rows, "adverse_event", "grade")),
+        "bsa": ("dose", "VSTESTCD=BSA, EXBSA", _has(rows, "dose", "bsa_used") or _has(rows, "body_measure", "test", "bsa")),
+        "ecog": ("performance_status", "QSTESTCD=ECOG101", _has(rows, "performance_status", "score")),
+    }
+    for name, (entity, variable, present) in facts.items():
+        if not present and (name in expected or rows.get(entity)):
+            severity: Literal["information", "warning"] = "information" if name in expected else "warning"
+            findings.add(Finding("fact-missing", entity, field=variable, severity=severity, effect=expected.get(name)))
