@@ -19,8 +19,11 @@ class _Header(msgspec.Struct):
     resourceType: str  # noqa: N815  FHIR's own spelling
 
 
+_NOTHING = msgspec.Raw(b"null")
+
+
 class _Entry(msgspec.Struct):
-    resource: msgspec.Raw | None = None
+    resource: msgspec.Raw = _NOTHING
 
 
 class _Bundle(msgspec.Struct):
@@ -116,7 +119,7 @@ class Decoding:
     def _entries(self, text: bytes | msgspec.Raw, place: tuple[str, int | None], batch: Batch) -> None:
         name = place[0] if place[1] is None else f"{place[0]} row {place[1]}"
         for number, entry in enumerate(self._bundle.decode(text).entry or (), 1):
-            if entry is not None and entry.resource is not None:
+            if entry is not None and bytes(entry.resource) != b"null":
                 self._text(entry.resource, (f"{name} entry", number), batch)
 
     def _document(self, piece: Document) -> Batch:

@@ -1,4 +1,4 @@
-"""Random views over random resources agree with an interpreter that is written plainly, over plain dicts, with no types and no compiling."""
+"""Random views over random resources agree with an interpreter written plainly, over plain dicts, with no types and no compiling."""
 
 from collections.abc import Callable
 from typing import Any
@@ -38,7 +38,7 @@ def bare(item: Any) -> Any:
     return item[0] if isinstance(item, tuple) else item
 
 
-def evaluate(node: Expr, item: Any, root: Any, index: int) -> list[Any]:
+def evaluate(node: Expr, item: Any, root: Any, index: int) -> list[Any]:  # noqa: PLR0911  one line a construct
     match node:
         case Literal():
             return [node.value]
