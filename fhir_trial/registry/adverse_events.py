@@ -3,9 +3,10 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from fhir_trial.domain.dates import first_day, last_day
-from fhir_trial.domain.entities import AdverseEvent, Subject
+from fhir_trial.domain.entities import AdverseEvent
 from fhir_trial.domain.tables import TrialData
+from fhir_trial.endpoints.analyse import Results
+from fhir_trial.endpoints.safety import emergent
 from fhir_trial.errors import Finding, Findings
 from fhir_trial.registry.participants import Participants
 from fhir_trial.registry.picklists import picklists
@@ -45,46 +46,27 @@ class _Table:
         return len(set().union(*(by_group[group] for by_group in self.subjects.values())))
 
 
-def reported_events(data: TrialData, participants: Participants, window_days: int, findings: Findings) -> ReportedEvents:
-    """Treatment-emergent events (until the last dose + `window_days`) of treated subjects, and deaths among all who were enrolled."""
-    treated = [s for members in participants.members.values() for s in members if s.first_dose_on is not None]
-    group_of = {subject.subject: participants.key_of[subject.subject] for subject in treated}
+def reported_events(data: TrialData, results: Results, participants: Participants, findings: Findings) -> ReportedEvents:
+    """Treatment-emergent events of treated subjects as the safety table has them, and deaths among all who were enrolled."""
+    window = results.conventions.te_window_days
+    group_of = {s.subject: key for key, members in participants.members.items() for s in members if s.treated}
     at_risk = {key: sum(group == key for group in group_of.values()) for key in participants.members}
-    emergent = _emergent(data.rows("adverse_event"), {subject.subject: subject for subject in treated}, window_days)
-    _report_gaps(emergent, findings)
-    serious = _Table((event for event in emergent if event.serious), group_of)
-    other = _Table((event for event in emergent if not event.serious), group_of)
+    during = emergent(data.frame("adverse_event"), results.adsl, results.conventions)
+    events = [event for event, counts in zip(data.rows("adverse_event"), during, strict=True) if counts and event.subject in group_of]
+    _report_gaps(events, findings)
+    serious = _Table((event for event in events if event.serious), group_of)
+    other = _Table((event for event in events if not event.serious), group_of)
     other.keep(at_risk, THRESHOLD_PERCENT)
     return ReportedEvents(
         threshold=THRESHOLD_PERCENT,
         totals={
-            key: EventTotals(_deaths(participants, key), len(members), serious.affected(key), other.affected(key), at_risk[key])
+            key: EventTotals(sum(s.died for s in members), len(members), serious.affected(key), other.affected(key), at_risk[key])
             for key, members in participants.members.items()
         },
         serious=serious.rows(at_risk),
         other=other.rows(at_risk),
-        time_frame=f"Events: first dose to {window_days} days after last dose; deaths: enrolment to end of follow-up",
+        time_frame=f"Events: first dose to {window} days after last dose; deaths: enrolment to end of follow-up",
     )
-
-
-def _deaths(participants: Participants, key: str) -> int:
-    patients = [participants.patients.get(subject.subject) for subject in participants.members[key]]
-    return sum(patient is not None and (patient.death_date is not None or patient.dead is True) for patient in patients)
-
-
-def _emergent(events: Iterable[AdverseEvent], treated: dict[str, Subject], window_days: int) -> list[AdverseEvent]:
-    """Those that may have begun under treatment: a start that is missing or partial counts unless it cannot have."""
-    found = []
-    for event in events:
-        subject = treated.get(event.subject)
-        if subject is None or subject.first_dose_on is None:
-            continue
-        late_enough = event.start is None or last_day(event.start) >= first_day(subject.first_dose_on)
-        end = subject.last_dose_on
-        early_enough = event.start is None or end is None or (first_day(event.start) - last_day(end)).days <= window_days
-        if late_enough and early_enough:
-            found.append(event)
-    return found
 
 
 def _report_gaps(events: list[AdverseEvent], findings: Findings) -> None:

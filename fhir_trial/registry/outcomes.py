@@ -1,31 +1,27 @@
 """Registered outcomes with their figures, for a results record, from the endpoints' results."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from fhir_trial.domain.results import EndpointResult, Estimate
 from fhir_trial.domain.study import Outcome, StudyDefinition
+from fhir_trial.endpoints.analyse import Results
 from fhir_trial.errors import Finding, Findings
 from fhir_trial.registry.picklists import picklists
 from fhir_trial.registry.record import NOT_AVAILABLE, Entry, Group, Measure
 
 PERCENT = "percentage of participants"
+_LEVELS = ("primary", "secondary", "other")
 _ByGroup = Mapping[str, EndpointResult]
 
 
-def outcomes(
-    study: StudyDefinition, results: Iterable[EndpointResult], groups: tuple[Group, ...], findings: Findings
-) -> tuple[Measure, ...]:
+def outcomes(study: StudyDefinition, results: Results, groups: tuple[Group, ...], findings: Findings) -> tuple[Measure, ...]:
     """The registered outcomes as measures, primary ones first; an outcome without results is a finding."""
-    found = list(results)
-    safety = {endpoint.name for endpoint in study.endpoints if endpoint.kind == "safety"}  # reported as adverse events
     measures: list[Measure] = []
-    for outcome in sorted(
-        study.outcomes, key=lambda outcome: ("primary", "secondary").index(outcome.level) if outcome.level != "other" else 2
-    ):
-        by_group = _by_group([r for r in found if r.endpoint == outcome.endpoint], groups)
+    for outcome in sorted(study.outcomes, key=lambda outcome: _LEVELS.index(outcome.level)):
+        by_group = _by_group(outcome.endpoint, results, groups)
         if by_group:
             measures.extend(_measures(outcome, by_group))
-        elif outcome.endpoint not in safety:
+        else:
             expected = f"results of {outcome.endpoint}" if outcome.endpoint else "an endpoint in the study definition"
             findings.add(
                 Finding("outcome-without-results", f"outcome {outcome.title}", expected=expected, effect="the record does not report it")
@@ -33,12 +29,13 @@ def outcomes(
     return tuple(measures)
 
 
-def _by_group(results: list[EndpointResult], groups: tuple[Group, ...]) -> _ByGroup:
+def _by_group(endpoint: str | None, results: Results, groups: tuple[Group, ...]) -> _ByGroup:
     """Each group's result: that of its arm, or of all subjects where there is one group only."""
-    by_arm = {result.arm: result for result in results}
-    if len(groups) == 1 and None in by_arm:
-        return {groups[0].key: by_arm[None]}
-    return {group.key: by_arm[group.title] for group in groups if group.title in by_arm}
+    if endpoint is None:
+        return {}
+    if len(groups) == 1:
+        return {groups[0].key: results[endpoint]} if endpoint in results else {}
+    return {g.key: results.by_arm[g.title][endpoint] for g in groups if endpoint in results.by_arm.get(g.title, {})}
 
 
 def _measures(outcome: Outcome, by_group: _ByGroup) -> Iterator[Measure]:
@@ -112,7 +109,8 @@ def _interval(estimate: Estimate) -> tuple[str, str | None]:
 def _description(outcome: Outcome, result: EndpointResult, estimate: Estimate) -> str:
     method = f" Interval: {estimate.method}." if estimate.method else ""
     departures = "".join(f"; {name} = {value}" for name, value in result.departures.items())
-    return f"{outcome.description or result.label}{method} Conventions: {result.preset}{departures}."
+    reported = "" if result.label == outcome.title else f" Reported: {result.label}."
+    return f"{outcome.description or ''}{reported}{method} Conventions: {result.preset}{departures}.".strip()
 
 
 def _population(by_group: _ByGroup) -> str:

@@ -2,10 +2,15 @@
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from fhir_trial.domain.entities import Patient, Subject
+import pandas as pd
+
+from fhir_trial.domain.entities import Subject
 from fhir_trial.domain.tables import TrialData
+from fhir_trial.endpoints.analyse import Results
 from fhir_trial.errors import Finding, Findings
 from fhir_trial.registry.picklists import picklists
 from fhir_trial.registry.record import NOT_AVAILABLE, Entry, Group, Measure, ParticipantFlow, ReasonNotCompleted
@@ -13,38 +18,62 @@ from fhir_trial.registry.record import NOT_AVAILABLE, Entry, Group, Measure, Par
 TOTAL = "TOTAL"
 PARTICIPANTS = "Participants"
 COUNT = "Count of Participants"
-_Read = Callable[[Subject], str | None]
 _UNKNOWN = "Unknown or Not Reported"
 
 
-class Participants:
-    """The enrolled subjects of a study by planned arm; an arm is a group even where nobody was enrolled into it."""
+@dataclass(frozen=True)
+class Participant:
+    """One enrolled subject, as the analysis counts it; `end` is the disposition that ended participation, None while it goes on."""
 
-    def __init__(self, data: TrialData, findings: Findings) -> None:
-        """Sort the subjects into groups; one who is enrolled without a known arm is a finding and stands in no group."""
+    subject: str
+    age_years: float | None
+    sex: str | None
+    race: str | None
+    ethnicity: str | None
+    treated: bool
+    died: bool
+    end: str | None
+
+
+_Read = Callable[[Participant], str | None]
+
+
+class Participants:
+    """The intention-to-treat population by arm; an arm of the study is a group even where nobody was enrolled into it."""
+
+    def __init__(self, data: TrialData, results: Results, findings: Findings) -> None:
+        """Sort the subjects into groups; one who is enrolled without an arm of the study is a finding and stands in no group."""
         self.groups = tuple(Group(f"{n:03d}", arm.name, arm.description) for n, arm in enumerate(data.study.arms))
         keys = {group.title: group.key for group in self.groups}
-        self.members: dict[str, list[Subject]] = {group.key: [] for group in self.groups}
-        enrolled = [subject for subject in data.rows("subject") if subject.enrolled_on is not None and subject.state != "screen-failure"]
-        for subject in enrolled:
-            if subject.arm_planned in keys:
-                self.members[keys[subject.arm_planned]].append(subject)
-        lost = len(enrolled) - sum(len(members) for members in self.members.values())
-        if lost:
+        self.members: dict[str, list[Participant]] = {group.key: [] for group in self.groups}
+        enrolled = results.adsl[results.adsl["intention_to_treat"].to_numpy(dtype=bool)]
+        ends = {subject.subject: _end_of_study(subject) for subject in data.rows("subject")}
+        dead = {patient.subject for patient in data.rows("patient") if patient.dead}
+        for row in enrolled.to_dict("records"):
+            if row["arm"] in keys:
+                self.members[keys[row["arm"]]].append(_participant(row, ends[row["subject"]], dead))
+        if lost := len(enrolled) - sum(len(members) for members in self.members.values()):
             expected, effect = ", ".join(keys), "they are in no group of the record"
             findings.add(Finding("subjects-without-arm", "subject", field="arm_planned", found=str(lost), expected=expected, effect=effect))
         self.key_of = {subject.subject: key for key, members in self.members.items() for subject in members}
-        self.patients: dict[str, Patient] = {patient.subject: patient for patient in data.rows("patient")}
 
     @property
     def started(self) -> dict[str, int]:
         """How many were enrolled, by group."""
         return {key: len(members) for key, members in self.members.items()}
 
-    def with_total(self) -> dict[str, list[Subject]]:
+    def with_total(self) -> dict[str, list[Participant]]:
         """The members of each group and, where there are several groups, of all together."""
         everyone = [subject for members in self.members.values() for subject in members]
         return self.members | ({TOTAL: everyone} if len(self.members) > 1 else {})
+
+
+def _participant(row: dict[Hashable, Any], end: str | None, dead: set[str]) -> Participant:
+    in_years = str(row["age_unit"] or "YEARS").upper().rstrip("S") in {"YEAR", "A"}
+    age = None if pd.isna(row["age"]) or not in_years else float(row["age"])
+    sex, race, ethnicity = row["sex"], row["race"], row["ethnicity"]
+    treated, died = bool(row["safety"]), bool(row["died"]) or row["subject"] in dead
+    return Participant(row["subject"], age, sex, race, ethnicity, treated, died, end)
 
 
 def participant_flow(participants: Participants) -> ParticipantFlow:
@@ -53,11 +82,10 @@ def participant_flow(participants: Participants) -> ParticipantFlow:
     reasons: dict[str, Counter[str]] = defaultdict(Counter)
     for key, members in participants.members.items():
         for subject in members:
-            end = _end_of_study(subject)
-            if end == "COMPLETED":
+            if subject.end == "COMPLETED":
                 completed[key] += 1
             else:
-                reasons[end or "ONGOING AT DATA CUTOFF"][key] += 1
+                reasons[subject.end or "ONGOING AT DATA CUTOFF"][key] += 1
     return ParticipantFlow(
         started=participants.started,
         completed=completed,
@@ -80,10 +108,9 @@ def _reason(name: str, counts: Counter[str], groups: Iterable[str]) -> ReasonNot
 def baseline(participants: Participants, findings: Findings) -> tuple[Measure, ...]:
     """Age, sex, and race and ethnicity as far as they were collected, in all enrolled subjects."""
     lists = picklists()
-    sexes = {subject: patient.sex for subject, patient in participants.patients.items()}
     measures = [
         _age(participants, findings),
-        _categories(participants, "Sex: Female, Male", lambda s: sexes.get(s.subject), lists.sex, findings),
+        _categories(participants, "Sex: Female, Male", lambda s: s.sex, lists.sex, findings),
     ]
     everyone = [subject for members in participants.members.values() for subject in members]
     origins: tuple[tuple[str, _Read, Mapping[str, str]], ...] = (
@@ -101,7 +128,7 @@ def baseline(participants: Participants, findings: Findings) -> tuple[Measure, .
 def _age(participants: Participants, findings: Findings) -> Measure:
     entries, analysed = {}, {}
     for key, members in participants.with_total().items():
-        ages = [float(s.age) for s in members if s.age is not None and (s.age_unit or "YEARS").upper().rstrip("S") in {"YEAR", "A"}]
+        ages = [subject.age_years for subject in members if subject.age_years is not None]
         if len(ages) < len(members):
             findings.add(_gap("age", len(members) - len(ages)))
         analysed[key] = len(ages)

@@ -1,10 +1,8 @@
 """A study's results as a registry record: collected from the trial's tables and endpoints, written, and checked before it is handed out."""
 
-from collections.abc import Iterable
-
-from fhir_trial.domain.results import EndpointResult
 from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.domain.tables import TrialData
+from fhir_trial.endpoints.analyse import Results
 from fhir_trial.errors import Finding, Findings, InputError
 from fhir_trial.registry.adverse_events import reported_events
 from fhir_trial.registry.outcomes import outcomes
@@ -14,12 +12,10 @@ from fhir_trial.registry.prs_schema import parse, violations
 from fhir_trial.registry.prs_xml import prs_xml
 from fhir_trial.registry.record import ResultsRecord
 
-TE_WINDOW_DAYS = 30
 
-
-def results_record(data: TrialData, results: Iterable[EndpointResult], study: StudyDefinition, findings: Findings) -> ResultsRecord:
+def results_record(data: TrialData, results: Results, study: StudyDefinition, findings: Findings) -> ResultsRecord:
     """The record; what PRS asks for and nobody here knows is a finding for each, and never made up."""
-    participants = Participants(data, findings)
+    participants = Participants(data, results, findings)
     missing = picklists().missing
     findings.extend(
         Finding("missing-for-prs", place, expected=what, severity="warning", effect="to be entered in PRS before the record is released")
@@ -34,13 +30,13 @@ def results_record(data: TrialData, results: Iterable[EndpointResult], study: St
         flow=participant_flow(participants),
         baseline=baseline(participants, findings),
         outcomes=outcomes(study, results, participants.groups, findings),
-        events=reported_events(data, participants, TE_WINDOW_DAYS, findings),
+        events=reported_events(data, results, participants, findings),
         synthetic=data.synthetic,
     )
 
 
-def results_xml(data: TrialData, results: Iterable[EndpointResult], study: StudyDefinition, findings: Findings | None = None) -> bytes:
-    """The results as PRS upload XML, valid against NLM's schema; `findings` collects what is missing or doubtful.
+def results_xml(data: TrialData, results: Results, study: StudyDefinition, findings: Findings | None = None) -> bytes:
+    """The results of `study` as PRS upload XML, valid against NLM's schema; `findings` collects what is missing or doubtful.
 
     Raises `InputError` rather than hand out a document that the schema refuses.
     """

@@ -1,3 +1,4 @@
+import dataclasses
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from fhir_trial.domain.entities import AdverseEvent, Disposition, Patient, Subje
 from fhir_trial.domain.results import EndpointResult, Estimate
 from fhir_trial.domain.study import ArmDefinition, Outcome, Sponsor, StudyDefinition
 from fhir_trial.domain.tables import TrialData, to_table
+from fhir_trial.endpoints.analyse import analyse
+from fhir_trial.endpoints.conventions import preset
 from fhir_trial.errors import Findings, InputError
 from fhir_trial.registry import check, results_xml
 
@@ -66,6 +69,12 @@ def _orr(arm=None, n=4):
     return _result("ORR", "proportion", (Estimate("proportion", 0.25, 0.0063, 0.8059, 0.95, "clopper-pearson"),), arm, n, 1)
 
 
+def _xml(data, findings=None):
+    """The record of `data`, with figures that were not computed from it."""
+    results = dataclasses.replace(analyse(data, preset("protocol")), overall={"PFS": _pfs(), "ORR": _orr()})
+    return results_xml(data, results, data.study, findings)
+
+
 SUBJECTS = [_subject(1, end="DEATH"), _subject(2, end="COMPLETED"), _subject(3), _subject(4, end="STUDY CLOSED BY SPONSOR")]
 EVENTS = [_event(1, 1, "Palpitations"), _event(1, 2, "Palpitations"), _event(2, 1, "Palpitations"), _event(2, 2, "Arrest", serious=True),
           _event(3, 1, "Before treatment", start="2021-12-31"), _event(3, 2, "Long after", start="2022-04-01")]  # fmt: skip
@@ -74,7 +83,7 @@ EVENTS = [_event(1, 1, "Palpitations"), _event(1, 2, "Palpitations"), _event(2, 
 @pytest.fixture
 def record():
     findings = Findings()
-    xml = results_xml(_data(SUBJECTS, EVENTS), [_orr(), _pfs()], STUDY, findings)
+    xml = _xml(_data(SUBJECTS, EVENTS), findings)
     return etree.fromstring(xml), findings
 
 
@@ -83,7 +92,7 @@ def _texts(root, path):
 
 
 def test_our_own_record_passes_the_rules_but_for_what_is_missing():
-    xml = results_xml(_data(SUBJECTS, EVENTS), [_orr(), _pfs()], STUDY)
+    xml = _xml(_data(SUBJECTS, EVENTS))
     found = [(finding.code, finding.expected) for finding in check(xml) if finding.severity != "information"]
     assert found == [("missing-part", "certainAgreement"), ("missing-part", "pointOfContact")]
 
@@ -101,7 +110,7 @@ def test_flow_adds_up_and_says_why(record):
 
 def test_stopping_treatment_is_not_leaving_the_study():
     stopped = (Disposition(sequence=1, event="ADVERSE EVENT", category=END, scope="STUDY TREATMENT", on="2022-03-01"),)
-    root = etree.fromstring(results_xml(_data([replace(SUBJECTS[2], dispositions=stopped)], []), [_orr(), _pfs()], STUDY))
+    root = etree.fromstring(_xml(_data([replace(SUBJECTS[2], dispositions=stopped)], [])))
     assert _texts(root, ".//otherReasonName") == ["Ongoing at data cutoff"]
 
 
@@ -162,7 +171,7 @@ def test_events_are_treatment_emergent_and_counted_by_term(record):
     ],
 )
 def test_treatment_emergent_is_from_the_first_dose_until_thirty_days_after_the_last(start, counts):
-    root = etree.fromstring(results_xml(_data(SUBJECTS, [_event(1, 1, "Itch", start=start)]), [_orr(), _pfs()], STUDY))
+    root = etree.fromstring(_xml(_data(SUBJECTS, [_event(1, 1, "Itch", start=start)])))
     assert bool(_texts(root, ".//frequentEvent/term")) is counts
 
 
@@ -170,7 +179,7 @@ def test_every_death_counts_dated_or_not():
     data = _data(SUBJECTS, EVENTS)
     patients = [replace(p, dead=True) if p.subject == "S3" else p for p in data.rows("patient")]
     data = TrialData(study=STUDY, tables={**data.tables, "patient": to_table(patients, Patient)})
-    assert _texts(etree.fromstring(results_xml(data, [_orr(), _pfs()], STUDY)), ".//numDeaths") == ["2"]
+    assert _texts(etree.fromstring(_xml(data)), ".//numDeaths") == ["2"]
 
 
 def test_a_screen_failure_is_no_participant_and_the_last_disposition_counts():
@@ -178,7 +187,7 @@ def test_a_screen_failure_is_no_participant_and_the_last_disposition_counts():
         Disposition(sequence=n, event=event, category=END, scope="STUDY PARTICIPATION") for n, event in enumerate(("OTHER", "COMPLETED"))
     )
     subjects = [_subject(1, state="screen-failure"), replace(_subject(2), dispositions=two)]
-    root = etree.fromstring(results_xml(_data(subjects, []), [_orr(), _pfs()], STUDY))
+    root = etree.fromstring(_xml(_data(subjects, [])))
     assert _texts(root, ".//startedMilestone//subjectsAchieve") == ["1"]
     assert _texts(root, ".//completedMilestone//subjectsAchieve") == ["1"]
 
@@ -186,7 +195,7 @@ def test_a_screen_failure_is_no_participant_and_the_last_disposition_counts():
 def test_other_events_at_five_percent_are_left_out():
     subjects = [_subject(n) for n in range(1, 41)]
     events = [_event(n, 1, "Two of forty") for n in (1, 2)] + [_event(n, 2, "Three of forty") for n in (1, 2, 3)]
-    root = etree.fromstring(results_xml(_data(subjects, events), [_orr(), _pfs()], STUDY))
+    root = etree.fromstring(_xml(_data(subjects, events)))
     assert _texts(root, ".//frequentEvent/term") == ["Three of forty"]
     assert _texts(root, ".//numSubjectsFrequentEvents") == ["3"]
 
@@ -196,7 +205,10 @@ def test_groups_by_arm_with_a_total():
     study = replace(STUDY, arms=arms)
     subjects = [_subject(1, arm="A"), _subject(2, arm="B"), _subject(3, arm="B"), _subject(4, arm="Screen Failure")]
     findings = Findings()
-    xml = results_xml(_data(subjects, [], study=study), [_pfs("A", 1), _pfs("B", 2), _pfs(), _orr()], study, findings)
+    data = _data(subjects, [], study=study)
+    by_arm = {"A": {"PFS": _pfs("A", 1)}, "B": {"PFS": _pfs("B", 2)}}
+    results = dataclasses.replace(analyse(data, preset("protocol")), overall={"PFS": _pfs(), "ORR": _orr()}, by_arm=by_arm)
+    xml = results_xml(data, results, study, findings)
     root = etree.fromstring(xml)
     assert _texts(root, ".//startedMilestone//subjectsAchieve") == ["1", "2"]
     assert _texts(root, ".//totalBaselineReportingGroup/subjectsAnalyzed") == ["3"]
@@ -214,7 +226,7 @@ def test_what_prs_needs_and_nobody_knows_is_said_and_not_invented(record):
 
 
 def test_synthetic_results_can_not_be_taken_for_real():
-    real, synthetic = (results_xml(_data(SUBJECTS, EVENTS, synthetic=s), [_orr(), _pfs()], STUDY) for s in (False, True))
+    real, synthetic = (_xml(_data(SUBJECTS, EVENTS, synthetic=s)) for s in (False, True))
     assert b"SYNTHETIC" not in real
     root = etree.fromstring(synthetic)
     for path in (
@@ -235,18 +247,18 @@ def test_synthetic_results_can_not_be_taken_for_real():
 def test_unknown_organ_system_and_unread_category_are_findings():
     findings = Findings()
     subjects = [replace(SUBJECTS[0], race="MARTIAN")]
-    xml = results_xml(_data(subjects, [_event(1, 1, "Itch", organ_class="SKIN")]), [_orr(), _pfs()], STUDY, findings)
+    xml = _xml(_data(subjects, [_event(1, 1, "Itch", organ_class="SKIN")]), findings)
     assert {"unknown-organ-system", "unknown-category"} <= set(findings.counts())
     assert "organ-system" in {finding.code for finding in check(xml)}
 
 
 def test_text_that_no_xml_can_hold_is_an_input_error():
     with pytest.raises(InputError, match="not xml text"):
-        results_xml(_data(SUBJECTS, [_event(1, 1, "Bell\x07")]), [_orr(), _pfs()], STUDY)
+        _xml(_data(SUBJECTS, [_event(1, 1, "Bell\x07")]))
 
 
 def test_nobody_enrolled_gives_a_valid_record():
-    assert b"Race and ethnicity were not collected" in results_xml(_data([], []), [_orr(), _pfs()], STUDY)
+    assert b"Race and ethnicity were not collected" in _xml(_data([], []))
 
 
 def test_schemas_are_the_published_ones(shared: Path):
