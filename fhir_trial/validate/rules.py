@@ -1,11 +1,13 @@
-"""Rules of ours beyond HL7's invariants, by resource type."""
+"""Rules of ours beyond HL7's invariants, by type."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from fhir_trial.validate.problems import Check, Context, Problems, problem, under
+from fhir_trial.validate.ucum import is_unit
 
 Json = dict[str, Any]
+UCUM = "http://unitsofmeasure.org"
 # Both of HL7's adverse-event guides, for R4 and for R5, end their url for a criterion so.
 _CRITERION = "/StructureDefinition/seriousness-criteria"
 
@@ -39,4 +41,15 @@ def _serious_if_and_only_if_a_criterion(event: Json, context: Context) -> Proble
     return under(problem("seriousness-and-criteria-differ", expected), "seriousness", "seriousness")
 
 
-RULES: dict[str, tuple[Check, ...]] = {"AdverseEvent": (_serious_if_and_only_if_a_criterion,)}
+def _unit_is_one_of_ucum(quantity: Json, context: Context) -> Problems:
+    """A code that claims to be UCUM's is a UCUM unit."""
+    code = quantity.get("code")
+    if quantity.get("system") != UCUM or not isinstance(code, str) or is_unit(code):
+        return None
+    return under(problem("invalid-unit", f"a unit of {UCUM}", code), "code", "code")
+
+
+RULES: dict[str, tuple[Check, ...]] = {
+    "AdverseEvent": (_serious_if_and_only_if_a_criterion,),
+    **dict.fromkeys(("Quantity", "Age", "Count", "Distance", "Duration"), (_unit_is_one_of_ucum,)),
+}

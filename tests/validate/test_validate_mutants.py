@@ -191,6 +191,7 @@ MUTANTS: list[tuple[str, tuple[str | int, ...], Any, str, str]] = [
     ("bundle", ("total",), 1, "invariant-bdl-1", "Bundle"),
     ("bundle", ("entry", 0, "resource", "active"), "yes", "wrong-json-type", "Patient.active"),
     # ours
+    ("observation", ("component", 0, "valueQuantity", "code"), "millimetre", "invalid-unit", "Observation.component[0].value.code"),
     ("event", ("extension", 0, "extension", 1, "valueBoolean"), False, "seriousness-and-criteria-differ", "AdverseEvent.seriousness"),
     ("event", ("seriousness", "coding", 0, "code"), "Non-serious", "seriousness-and-criteria-differ", "AdverseEvent.seriousness"),
     ("event", ("extension",), DELETE, None, ""),
