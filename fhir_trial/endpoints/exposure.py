@@ -11,7 +11,7 @@ from fhir_trial.endpoints import columns as col
 from fhir_trial.endpoints.body_surface import at_doses
 from fhir_trial.endpoints.columns import NO_DAY
 from fhir_trial.endpoints.conventions import Conventions
-from fhir_trial.endpoints.subjects import given_doses
+from fhir_trial.endpoints.subjects import DOSES_A_DAY, given_doses
 from fhir_trial.errors import Finding, Findings
 
 COLUMNS = (
@@ -29,9 +29,6 @@ COLUMNS = (
     "max_delay_days",
 )
 """The columns of the exposure table; a figure that the data or the plan do not allow is missing, never guessed."""
-
-DOSES_A_DAY = {"QD": 1, "BID": 2, "TID": 3, "QID": 4}
-"""Doses a day of a record that covers a period, by its frequency (CDISC FREQ)."""
 
 
 def table(tables: Mapping[str, pd.DataFrame], study: StudyDefinition, conventions: Conventions, findings: Findings) -> pd.DataFrame:

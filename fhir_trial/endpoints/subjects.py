@@ -45,9 +45,11 @@ def adsl(tables: Mapping[str, pd.DataFrame], facts: Facts, study: StudyDefinitio
     place = pd.Index(rows["subject"])
     for name in DATES:
         rows[name] = col.to_dates(col.days(col.column(subject, name), conventions.partial_date)).to_numpy()
-    first, last = dose_days(tables, place, conventions.partial_date)
-    rows["first_dose_on"] = rows["first_dose_on"].fillna(col.to_dates(first))
-    rows["last_dose_on"] = rows["last_dose_on"].fillna(col.to_dates(last))
+    first, last, open_since = (col.to_dates(days) for days in dose_days(tables, place, conventions.partial_date))
+    rows["first_dose_on"] = rows["first_dose_on"].fillna(first)
+    rows["last_dose_on"] = rows["last_dose_on"].fillna(last)
+    # daily doses that began after the last recorded one and have no end: when treatment ended is not known
+    rows["last_dose_on"] = rows["last_dose_on"].mask(open_since > rows["last_dose_on"])
     rows["arm"] = arm_of(rows, study, conventions)
     rows["intention_to_treat"] = ~rows["state"].isin(NOT_ENROLLED) & rows["enrolled_on"].notna()
     rows["safety"] = rows["intention_to_treat"] & rows["first_dose_on"].notna()
@@ -64,18 +66,24 @@ def arm_of(rows: pd.DataFrame, study: StudyDefinition, conventions: Conventions)
     return rows[first].where(rows[first].notna(), rows[second]).fillna(alone)
 
 
-def dose_days(tables: Mapping[str, pd.DataFrame], place: "pd.Index[Any]", partial: str) -> tuple[Ints, Ints]:
-    """First and last day of dosing of each subject, `NO_DAY` where nothing was given."""
+def dose_days(tables: Mapping[str, pd.DataFrame], place: "pd.Index[Any]", partial: str) -> tuple[Ints, Ints, Ints]:
+    """First and last day of dosing of each subject, and the start of their last period of daily doses that has no end; `NO_DAY` without."""
     dose = tables.get("dose")
     if dose is None or not len(dose):
-        return np.full(len(place), NO_DAY), np.full(len(place), NO_DAY)
+        return np.full(len(place), NO_DAY), np.full(len(place), NO_DAY), np.full(len(place), NO_DAY)
     given = dose[given_doses(dose)]
     who = place.get_indexer(pd.Index(given["subject"].astype(object)))
     start, end = col.days(col.column(given, "start"), partial), col.days(col.column(given, "end"), partial)
-    end = np.where(end == NO_DAY, start, end)
-    first = first_days(pd.DataFrame({"subject": who, "on": start})[who >= 0], len(place))
-    last = last_days(pd.DataFrame({"subject": who, "on": end})[(who >= 0) & (end != NO_DAY)], len(place), -1)
-    return first, np.where(last < 0, NO_DAY, last)
+    daily = col.column(given, "frequency").astype(object).isin(DOSES_A_DAY).to_numpy(dtype=bool)
+    rows = pd.DataFrame({"subject": who, "on": start, "end": np.where(end == NO_DAY, start, end), "open": daily & (end == NO_DAY)})
+    rows = rows[(who >= 0) & (start != NO_DAY)]
+    last = last_days(rows.assign(on=rows["end"]), len(place), -1)
+    open_since = last_days(rows[rows["open"].to_numpy(dtype=bool)], len(place), -1)
+    return first_days(rows, len(place)), np.where(last < 0, NO_DAY, last), np.where(open_since < 0, NO_DAY, open_since)
+
+
+DOSES_A_DAY = {"QD": 1, "BID": 2, "TID": 3, "QID": 4}
+"""Doses a day of a record that covers a period, by its frequency (CDISC FREQ)."""
 
 
 def given_doses(dose: pd.DataFrame) -> Bools:
