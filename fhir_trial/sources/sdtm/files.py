@@ -107,14 +107,15 @@ def read_folder(folder: Path, names: Mapping[str, str], findings: Findings) -> d
             findings.add(Finding("ambiguous-file", path.name, expected=f"one file a domain; {first.name} is used and this one is not"))
     for domain, name in names.items():
         if (named := _named_file(folder, name)) is not None:
-            files[domain] = named
-    return {domain: raw for domain, path in _by_domain(files, names).items() if (raw := read_file(domain, path, findings)) is not None}
+            files = {other: path for other, path in files.items() if not path.samefile(named)} | {domain: named}
+    by_domain = _by_domain(files, names, findings)
+    return {domain: raw for domain, path in by_domain.items() if (raw := read_file(domain, path, findings)) is not None}
 
 
 def read_frames(frames: Mapping[str, pd.DataFrame], names: Mapping[str, str], findings: Findings) -> dict[str, RawDomain]:
     """The domains of DataFrames, named as files are."""
     lower = {name.lower(): frame for name, frame in frames.items()}
-    found = {domain: _table(domain, domain, frame, findings) for domain, frame in _by_domain(lower, names).items()}
+    found = {domain: _table(domain, domain, frame, findings) for domain, frame in _by_domain(lower, names, findings).items()}
     return {domain: raw for domain, raw in found.items() if raw is not None}
 
 
@@ -128,11 +129,15 @@ def _named_file(folder: Path, name: str) -> Path | None:
     raise UsageError(f"there is no file {name}")
 
 
-def _by_domain(files: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+def _by_domain(files: Mapping[str, Any], names: Mapping[str, str], findings: Findings) -> dict[str, Any]:
     """Each source under its domain: the name the study gives it, where there is one of that name, else the domain's own."""
     claimed = {name.lower(): domain for domain, name in names.items() if name.lower() in files}
-    renamed = set(claimed.values())
-    return {claimed.get(name, name): source for name, source in files.items() if name in claimed or name not in renamed}
+    for name in set(claimed.values()) & (files.keys() - claimed.keys()):
+        effect = "this one is not read"
+        findings.add(
+            Finding("ambiguous-file", name, expected=f"one source of {name}; {names[name]} is named", severity="warning", effect=effect)
+        )
+    return {claimed.get(name, name): source for name, source in files.items() if name in claimed or name not in claimed.values()}
 
 
 def read_file(domain: str, path: Path, findings: Findings) -> RawDomain | None:

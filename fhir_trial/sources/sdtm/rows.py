@@ -60,7 +60,7 @@ def records(raw: RawDomain, layout: Layout, reading: Reading) -> list[Record]:
 def report_uncarried(raw: RawDomain, layout: Layout | None, reading: Reading) -> None:
     """One information of the file's variables that have no field, or of a whole file that has none."""
     known = layout.variables if layout is not None else frozenset()
-    left = [name for name in raw.variables if name not in known | UNCARRIED_BY_NATURE]
+    left = [name for name in raw.variables if name not in known | UNCARRIED_BY_NATURE and f"{name}CD" not in known]
     if left and len(raw):
         what = "variables" if layout is not None else "domain"
         found = f"{len(raw)} rows of {', '.join(left)}"
