@@ -31,7 +31,11 @@ def resources(subjects: int = 40, each: int = 8) -> list[dict]:
     ]
     target = [{"reference": f"Observation/{o['id']}"} for o in observed]
     agent = [{"who": {"display": "fhir_trial"}}]
-    return [{"resourceType": "Provenance", "id": "v-1", "target": target, "recorded": "2024-01-01T00:00:00Z", "agent": agent}, *observed, *people]
+    return [
+        {"resourceType": "Provenance", "id": "v-1", "target": target, "recorded": "2024-01-01T00:00:00Z", "agent": agent},
+        *observed,
+        *people,
+    ]
 
 
 @pytest.fixture(params=["r4", "r5"])

@@ -1,0 +1,101 @@
+"""A folder proves that it is whole, or says what is wrong with it."""
+
+import errno
+
+import pytest
+
+from fhir_trial.errors import InputError, PartlyDone
+from fhir_trial.sync.folder import MANIFEST, FolderWriter, read_folder, read_manifest, write_folder
+
+ROWS = {"Patient": [{"resourceType": "Patient", "id": str(n)} for n in "ab"], "Observation": [{"resourceType": "Observation", "id": "o"}]}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_folder(tmp_path, {**ROWS, "AdverseEvent": []}, "r4", study="S1")
+    return tmp_path
+
+
+def code_of(folder) -> str:
+    with pytest.raises(InputError) as raised:
+        list(read_folder(folder))
+    return raised.value.findings[0].code
+
+
+def test_what_is_written_is_read_and_counted(folder):
+    assert list(read_folder(folder)) == [*ROWS["Observation"], *ROWS["Patient"]]
+    manifest = read_manifest(folder)
+    assert (manifest.fhir, manifest.study, manifest.schema, manifest.empty) == ("r4", "S1", 1, ("AdverseEvent",))
+    assert [(f.type, f.name, f.count) for f in manifest.files] == [
+        ("Observation", "Observation.ndjson", 1),
+        ("Patient", "Patient.ndjson", 2),
+    ]
+    assert sorted(p.name for p in folder.iterdir()) == ["Observation.ndjson", "Patient.ndjson", MANIFEST]
+
+
+def test_the_same_resources_are_the_same_bytes(folder, tmp_path):
+    write_folder(tmp_path / "again", {**ROWS, "AdverseEvent": []}, "r4", study="S1")
+    for path in folder.glob("*.*"):
+        assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
+
+
+def test_a_folder_that_is_not_finished_has_no_manifest_and_no_part(folder):
+    with FolderWriter(folder) as writer:
+        writer.take("Patient", [])
+        writer.take("Patient", ROWS["Patient"])
+        assert read_manifest(folder) is None
+    assert read_manifest(folder) is None
+    assert not list(folder.glob("*.part"))
+
+
+def test_files_of_the_time_before_do_not_stay(folder):
+    (folder / "notes.ndjson").write_text("")
+    write_folder(folder, {"Patient": ROWS["Patient"]}, "r4")
+    assert sorted(p.name for p in folder.iterdir()) == ["Patient.ndjson", MANIFEST, "notes.ndjson"]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda f: (f / "Patient.ndjson").write_text('{"resourceType":"Patient","id":"a"}\n'), "incomplete-file"),
+        (lambda f: (f / "Patient.ndjson").write_bytes((f / "Patient.ndjson").read_bytes().replace(b'"a"', b'"c"')), "incomplete-file"),
+        (lambda f: (f / "Patient.ndjson").unlink(), "missing-file"),
+        (lambda f: (f / "Patient.ndjson").write_text('{"resourceType":'), "not-json"),
+        (lambda f: (f / "Patient.ndjson").write_text("[]"), "not-a-resource"),
+        (lambda f: (f / MANIFEST).write_text("{}"), "not-a-manifest"),
+        (lambda f: (f / MANIFEST).write_text("["), "not-a-manifest"),
+        (lambda f: (f / MANIFEST).write_text('{"schema": 2, "fhir": "r4"}'), "later-manifest"),
+        (
+            lambda f: (f / MANIFEST).write_text(
+                '{"schema":1,"fhir":"r4","files":[{"type":"Patient","name":"../x.ndjson","count":0,"sha256":""}]}'
+            ),
+            "strange-file-name",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_folder_is_named(folder, change, code: str):
+    change(folder)
+    assert code_of(folder) == code
+
+
+def test_an_empty_folder_is_named(tmp_path):
+    assert code_of(tmp_path) == "nothing-to-read"
+
+
+@pytest.mark.parametrize("name", ["../Patient", "patient", "Patient/../x", ""])
+def test_a_type_that_is_none_never_becomes_a_file_name(tmp_path, name: str):
+    with FolderWriter(tmp_path / "out") as writer, pytest.raises(InputError):
+        writer.take(name, [{}])
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_full_disk_is_said_and_leaves_no_manifest(tmp_path, monkeypatch):
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with FolderWriter(tmp_path) as writer:
+        writer.take("Patient", ROWS["Patient"])
+        monkeypatch.setattr("os.fsync", full)
+        with pytest.raises(PartlyDone, match="No space left"):
+            writer.finish("r4")
+    assert list(tmp_path.iterdir()) == []

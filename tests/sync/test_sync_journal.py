@@ -1,0 +1,84 @@
+"""The journal: private, locked, migrated, and honest about what was never answered."""
+
+import sqlite3
+import stat
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from fhir_trial.errors import ConfigurationError, PartlyDone
+from fhir_trial.sync.journal import STEPS, Journal
+from fhir_trial.sync.plan import Synced
+
+
+def test_a_second_sync_of_the_same_folder_refuses(tmp_path):
+    with Journal.of_folder(tmp_path), pytest.raises(ConfigurationError, match="another sync of it is running") as refused:
+        Journal.of_folder(tmp_path)
+    assert refused.value.exit_code == 3
+    Journal.of_folder(tmp_path).close()
+
+
+def test_a_second_process_refuses_and_a_killed_one_lets_go(tmp_path):
+    script = textwrap.dedent(f"""
+        from fhir_trial.sync.journal import Journal
+        journal = Journal.of_folder({str(tmp_path)!r})
+        journal.begin("s", ["Patient/a"])
+        print("open", flush=True)
+        input()
+    """)
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "open\n"
+        with pytest.raises(ConfigurationError):
+            Journal.of_folder(tmp_path)
+        process.kill()
+    with Journal.of_folder(tmp_path) as journal:
+        assert [sent.places for sent in journal.unanswered("s")] == [("Patient/a",)]
+
+
+def test_what_was_answered_is_closed_and_what_was_not_stays(tmp_path):
+    with Journal(tmp_path / "j.sqlite") as journal:
+        first, second = journal.begin("s", ["Patient/a", "Patient/b"]), journal.begin("s", ["Patient/c"])
+        journal.begin("other", ["Patient/d"])
+        journal.close_request(first, "done", 200)
+    with Journal(tmp_path / "j.sqlite") as journal:
+        assert [(sent.number, sent.places) for sent in journal.unanswered("s")] == [(second, ("Patient/c",))]
+
+
+def test_what_is_synced_is_kept_by_server_and_forgotten_when_gone():
+    with Journal(":memory:") as journal:
+        journal.remember("s", {"Patient/a": Synced("1"), "Patient/b": Synced("2")})
+        journal.remember("t", {"Patient/a": Synced("9")})
+        journal.remember("s", {"Patient/a": Synced("3")}, gone=["Patient/b"])
+        assert journal.synced("s") == {"Patient/a": Synced("3")}
+        assert journal.synced("t") == {"Patient/a": Synced("9")}
+
+
+def test_the_file_is_private(tmp_path):
+    Journal.of_folder(tmp_path).close()
+    assert stat.S_IMODE((tmp_path / ".fhir-trial" / "journal.sqlite").stat().st_mode) == 0o600
+
+
+def test_a_later_schema_is_refused(tmp_path):
+    Journal(tmp_path / "j.sqlite").close()
+    with sqlite3.connect(tmp_path / "j.sqlite") as db:
+        db.execute(f"PRAGMA user_version = {len(STEPS) + 1}")
+    db.close()
+    with pytest.raises(ConfigurationError, match="later fhir-trial"):
+        Journal(tmp_path / "j.sqlite")
+
+
+def test_what_is_no_journal_is_refused(tmp_path):
+    (tmp_path / "j.sqlite").write_bytes(b"not a database, but long enough to be read as one" * 100)
+    with pytest.raises(ConfigurationError, match="cannot be opened"):
+        Journal(tmp_path / "j.sqlite")
+
+
+def test_a_full_disk_ends_the_run_before_anything_is_sent(tmp_path):
+    with Journal(tmp_path / "j.sqlite") as journal:
+        journal._db.execute("PRAGMA max_page_count = 6")
+        with pytest.raises(PartlyDone, match="cannot be written"):
+            journal.begin("s", [f"Patient/{n}" for n in range(100_000)])
+        journal._db.execute("PRAGMA max_page_count = 100000")
+        assert journal.unanswered("s") == []
