@@ -24,6 +24,8 @@ class Condition:
 
     sql: str
     values: tuple[Any, ...]
+    is_selective: bool = False
+    """Whether it lists the changes it holds for: then SQLite should start from that list."""
 
     @staticmethod
     def either(conditions: "list[Condition]") -> "Condition":
@@ -219,8 +221,10 @@ def condition(parameters: dict[str, Indexed], name: str, text: str, base: str) -
     else:
         raise unknown_parameter(name, "the modifier is not supported")
     found = Condition.either([read(name, value) for value in values])
-    negation = "NOT " if modifier == "not" else ""
-    return Condition(f"v.change {negation}IN (SELECT change FROM {table} WHERE param = ? AND ({found.sql}))", (key, *found.values))
+    listed = f"IN (SELECT change FROM {table} WHERE param = ? AND ({found.sql}))"
+    if modifier == "not":
+        return Condition(f"v.change NOT {listed}", (key, *found.values))
+    return Condition(f"v.change {listed}", (key, *found.values), is_selective=True)
 
 
 def _of_type(resource_type: str, read: Callable[[str, str], Condition]) -> Callable[[str, str], Condition]:
@@ -233,6 +237,12 @@ def _of_type(resource_type: str, read: Callable[[str, str], Condition]) -> Calla
     return read_type
 
 
-def conditions(parameters: dict[str, Indexed], pairs: Iterable[tuple[str, str]], base: str) -> list[Condition]:
-    """The conditions of all criteria, every one of which must hold."""
-    return [condition(parameters, name, text, base) for name, text in pairs]
+def current(parameters: dict[str, Indexed], pairs: Iterable[tuple[str, str]], base: str, resource_type: str, snapshot: int) -> Condition:
+    """What holds for the versions of a type that were current at a change and meet all criteria.
+
+    A plus sign keeps SQLite from walking the whole type where a criterion lists its matches.
+    """
+    found = [condition(parameters, name, text, base) for name, text in pairs]
+    plus = "+" if any(c.is_selective for c in found) else ""
+    sql = " AND ".join([f"{plus}v.type = ? AND {plus}v.change <= ? AND v.ended > ?", *(f"({c.sql})" for c in found)])
+    return Condition(sql, (resource_type, snapshot, snapshot, *(value for c in found for value in c.values)))

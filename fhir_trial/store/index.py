@@ -34,6 +34,25 @@ class Indexed:
     identifier_key: int
     """Where the identifiers beside a reference stand."""
     path: CompiledPath
+    members: tuple[str, ...]
+    """The members of the resource that it starts from; () when it may find something in a resource without any of them."""
+
+    def may_find(self, names: str) -> bool:
+        """Whether a resource with these members (each behind a space) can have a value; a choice's member begins with its name."""
+        return not self.members or any(f" {member}" in names for member in self.members)
+
+
+def _members(resource_type: str, expression: str) -> tuple[str, ...]:
+    """The members that an expression starts from, where it is empty without them.
+
+    >>> _members("Observation", "(Observation.value as Quantity) | Observation.component.code")
+    ('component', 'value')
+    >>> _members("Patient", "Patient.deceased.exists() and Patient.deceased != false")
+    ()
+    """
+    if "exists" in expression:
+        return ()
+    return tuple(sorted(set(re.findall(rf"\b(?:{resource_type}|Resource|DomainResource)\.(\w+)", expression))))
 
 
 def _compiled(shape: Shapes, resource_type: str, definition: SearchParameter) -> CompiledPath | None:
@@ -53,7 +72,8 @@ def indexed(fhir: str, resource_type: str, key_of: Callable[[str, str], int]) ->
         if definition.type not in TABLES or name in OF_THE_ROW | {"_in"}:
             continue
         if path := _compiled(shape, resource_type, definition):
-            found[name] = Indexed(definition, key_of(resource_type, name), key_of(resource_type, f"{name}:identifier"), path)
+            members = _members(resource_type, definition.expression)
+            found[name] = Indexed(definition, key_of(resource_type, name), key_of(resource_type, f"{name}:identifier"), path, members)
     return found
 
 
@@ -81,7 +101,10 @@ def write(
 ) -> None:
     """Add the index rows of one version; `targets` are the (type, id) of all resources it refers to."""
     rows: dict[str, list[IndexRow]] = {"reference": [(ANY_REFERENCE, identity, kind, change) for kind, identity in targets]}
+    names = "".join(f" {name}" for name in resource)
     for parameter in parameters:
+        if not parameter.may_find(names):
+            continue
         for table, row in _rows_of(parameter, resource):
             rows.setdefault(table, []).append((*row, change))
     for table, values in rows.items():

@@ -20,7 +20,7 @@ CREATE TABLE versions (
     type TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL,
     updated INTEGER NOT NULL, ended INTEGER NOT NULL, method TEXT NOT NULL, body BLOB,
     UNIQUE (type, id, version));
-CREATE INDEX versions_by_type ON versions (type, change, ended);
+CREATE INDEX versions_by_type ON versions (type, change, ended, updated);
 CREATE TABLE token (param INTEGER, code TEXT, system TEXT, change INTEGER, PRIMARY KEY (param, code, system, change)) WITHOUT ROWID;
 CREATE TABLE string (param INTEGER, folded TEXT, exact TEXT, change INTEGER, PRIMARY KEY (param, folded, exact, change)) WITHOUT ROWID;
 CREATE TABLE uri (param INTEGER, value TEXT, change INTEGER, PRIMARY KEY (param, value, change)) WITHOUT ROWID;

@@ -15,7 +15,7 @@ import msgspec
 
 from fhir_trial.fhir.http import Response
 from fhir_trial.store.call import Call, body_response
-from fhir_trial.store.criteria import Condition, Pairs, conditions
+from fhir_trial.store.criteria import Condition, Pairs, current
 from fhir_trial.store.moments import instant, span
 from fhir_trial.store.refusals import Refusal, bad_value, unknown_parameter
 from fhir_trial.store.rows import Row, last_change, latest, select
@@ -89,13 +89,6 @@ def _links(call: Call, page: Page, following: int | None, total: int | None) -> 
     return links
 
 
-def _where(call: Call, page: Page, pairs: Pairs) -> Condition:
-    """What all pages of a search have in common: type, snapshot and criteria."""
-    found = conditions(call.parameters(call.type), pairs, call.base)
-    sql = " AND ".join(["v.type = ? AND v.change <= ? AND v.ended > ?", *(f"({c.sql})" for c in found)])
-    return Condition(sql, (call.type, page.snapshot, page.snapshot, *(value for c in found for value in c.values)))
-
-
 def _rows(connection: sqlite3.Connection, where: Condition, page: Page, sort: str) -> tuple[list[Row], int | None]:
     """The rows of a page, and what the next one is behind."""
     order, behind = _ORDERS[sort]
@@ -148,7 +141,7 @@ def search(call: Call) -> Response:
     criteria = [pair for pair in call.query if pair[0] not in CONTROLS]
     with call.reading() as connection:
         page = _page(controls, connection)
-        where = _where(call, page, criteria)
+        where = current(call.parameters(call.type), criteria, call.base, call.type, page.snapshot)
         total = _total(connection, where, page, controls)
         wanted = page.size and controls.get("_summary") != "count"
         rows, following = _rows(connection, where, page, controls.get("_sort", "")) if wanted else ([], None)
@@ -160,10 +153,8 @@ def matches(call: Call, connection: sqlite3.Connection, resource_type: str, pair
     """The first two current resources that a condition names: one is the match, two are too many."""
     if not pairs or any(name in CONTROLS for name, _ in pairs):
         raise Refusal(400, "invalid", "a condition needs search criteria, and nothing else")
-    found = conditions(call.parameters(resource_type), pairs, call.base)
-    now = last_change(connection)[0]
-    sql = " AND ".join(["v.type = ? AND v.change <= ? AND v.ended > ?", *(f"({c.sql})" for c in found)])
-    return select(connection, f"{sql} LIMIT 2", (resource_type, now, now, *(value for c in found for value in c.values)))
+    where = current(call.parameters(resource_type), pairs, call.base, resource_type, last_change(connection)[0])
+    return select(connection, f"{where.sql} LIMIT 2", where.values)
 
 
 def _history_entry(call: Call, row: Row) -> dict[str, Any]:

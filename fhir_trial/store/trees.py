@@ -1,6 +1,6 @@
 """Walking resources as JSON: their references, and a bound on their nesting."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from fhir_trial.fhir.references import literal
@@ -47,7 +47,7 @@ def replaced(value: Any, replace: Replace, name: str = "") -> Any:
     return replace(name, value) if isinstance(value, str) and name not in ("value", "div") else value
 
 
-def targets(resource: dict[str, Any]) -> set[tuple[str, str]]:
-    """(type, id) of every resource of this server that `resource` refers to."""
-    places = (literal(text.partition("#")[0]) for _, text in reference_texts(resource))
+def targets(texts: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """(type, id) of every resource of this server among the references of a resource."""
+    places = (literal(text.partition("#")[0]) for _, text in texts)
     return {(place.type, place.id) for place in places if place and place.base is None}

@@ -119,9 +119,10 @@ class Writer:
         bare = _unstamped(resource) | {"id": identity}
         row = Row(0, resource_type, identity, previous.version + 1 if previous else 1, self.now, method, None)
         row = append(self.connection, Row(0, row.type, row.id, row.version, row.updated, method, _stamped(bare, row)), previous)
-        found = targets(bare)
+        texts = list(reference_texts(bare))
+        found = targets(texts)
         index.write(self.connection, row.change, bare, self.call.parameters(resource_type).values(), found)
-        for path, text in reference_texts(bare):
+        for path, text in texts:
             if text.startswith(("urn:uuid:", "urn:oid:")) or is_conditional(text):
                 raise Refusal(400, "not-found", "the reference cannot be resolved", expression=[f"{resource_type}.{path}"])
         self._targets |= dict.fromkeys(found, resource_type)
