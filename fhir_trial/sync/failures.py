@@ -14,13 +14,15 @@ Unreachable
 """
 
 import re
+from functools import cache
 from typing import Any
 
 from fhir_trial.errors import ConfigurationError, InputError, ServerError, Unreachable
 from fhir_trial.fhir import json, outcome
 from fhir_trial.fhir.http import Request, Response
+from fhir_trial.fhir.shapes import shapes
+from fhir_trial.fhir.versions import VERSIONS
 
-_TYPE = re.compile(r"[A-Z][A-Za-z]{1,40}|metadata")
 _EXPRESSION = re.compile(r"[A-Z][A-Za-z]+(\.[a-z][A-Za-z]*(\[\d{1,4}\])?){0,12}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{4,64}")
 _CODES = frozenset(
@@ -85,7 +87,13 @@ def resource_type(url: str) -> str:
     ('Patient', 'server')
     """
     segments = url.partition("?")[0].split("/")
-    return next((s for s in reversed(segments) if _TYPE.fullmatch(s)), "server")
+    return next((s for s in reversed(segments) if s in _known_types()), "server")
+
+
+@cache
+def _known_types() -> frozenset[str]:
+    """Every resource type of every version: a link that a server gave may hold any other word."""
+    return frozenset({"metadata"}).union(*(shapes(name).resource_types for name in VERSIONS))
 
 
 def refusal(request: Request, response: Response) -> AnswerError | SignInRefused:

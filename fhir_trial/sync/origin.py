@@ -60,7 +60,7 @@ class Origin:
         """The URL that `link` (absolute, or relative to the base) means, written anew from its parts; `ForeignLink` for one elsewhere."""
         if not _URL.fullmatch(link):
             raise ForeignLink("a link is no URL: nothing was sent")
-        parts = _split(urljoin(f"{self}/", link))
+        parts = _split(_joined(f"{self}/", link))
         if parts is None or "@" in parts.netloc or (parts.scheme, parts.hostname, _port(parts)) != (self.scheme, self.host, self.port):
             raise ForeignLink("a link leads to another host: nothing was sent there")
         inside = parts.path in (self.path, f"{self.path}/") or parts.path.startswith(f"{self.path}/")
@@ -77,6 +77,13 @@ class Origin:
     def __str__(self) -> str:
         """The base URL, default port written out, no slash at its end."""
         return f"{self._root}{self.path}"
+
+
+def _joined(base: str, link: str) -> str:
+    try:
+        return urljoin(base, link)
+    except ValueError:
+        return ""
 
 
 def _split(url: str) -> SplitResult | None:

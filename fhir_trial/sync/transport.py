@@ -63,7 +63,6 @@ class Transport:
             headers.setdefault("Content-Type", _FHIR_JSON)
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token()}"
-        what = f"{request.method} {resource_type(request.url)}"
         self._budget.start(seconds, self._limit_bytes)
         _ours.talking = True
         try:
@@ -71,6 +70,7 @@ class Transport:
         finally:
             _ours.talking = False
         # Raised here, with no cause attached: the library's own errors quote the URL.
+        what = f"{request.method} {resource_type(request.url)}"
         if problem is not None or response is None:
             raise self._failure(what, problem)
         if 300 <= response.status < 400 and response.status != 304:
