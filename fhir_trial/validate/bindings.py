@@ -7,6 +7,7 @@ from fhir_trial.fhir.shapes import Element
 from fhir_trial.validate.problems import Check, Context, Problems, problem
 
 Systems = Mapping[str, frozenset[str]]
+_SHOWN_CODES = 24
 
 
 def bound(element: Element, type_name: str) -> tuple[Check, ...]:
@@ -24,12 +25,20 @@ def _is_among(coding: Any, systems: Systems) -> bool:
     return isinstance(coding, dict) and coding.get("code") in systems.get(str(coding.get("system")), ())
 
 
+def codes_text(codes: frozenset[str]) -> str:
+    """The codes in words; of a long list the first few.
+
+    >>> codes_text(frozenset({"male", "female"}))
+    'female, male'
+    """
+    shown = sorted(codes)[:_SHOWN_CODES]
+    more = len(codes) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
 def _expected(systems: Systems) -> str:
-    """The codes in words, with their systems when there are several."""
-    if len(systems) == 1:
-        system, codes = next(iter(systems.items()))
-        return f"{', '.join(sorted(codes))} of {system}"
-    return "; ".join(f"{', '.join(sorted(codes))} of {system}" for system, codes in systems.items())
+    """The codes in words, with their systems."""
+    return "; ".join(f"{codes_text(codes)} of {system}" for system, codes in systems.items())
 
 
 def _coding(systems: Systems) -> Check:

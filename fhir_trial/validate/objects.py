@@ -5,7 +5,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from fhir_trial.fhir.shapes import Element, Shapes, shapes
-from fhir_trial.validate.bindings import bound
+from fhir_trial.validate.bindings import bound, codes_text
 from fhir_trial.validate.invariants import element_invariants, type_invariants
 from fhir_trial.validate.primitives import GRAMMARS, PRIMITIVES
 from fhir_trial.validate.problems import Check, Context, Problem, Problems, context_of, problem, under
@@ -56,7 +56,7 @@ def primitive(type_name: str, codes: frozenset[str] | None) -> Check:
     def check_code(value: Any, context: Context) -> Problems:
         if type(value) is str and value in known:
             return None
-        return refuse(value) if not accepts(value) else problem("unknown-code", ", ".join(sorted(known)), value)
+        return refuse(value) if not accepts(value) else problem("unknown-code", codes_text(known), value)
 
     known = codes or frozenset()
     return check if codes is None else check_code
@@ -142,7 +142,7 @@ class Compiler:
 
     def root(self, value: Any, context: Context | None = None) -> Problems:
         """Check a resource that stands for itself: the outermost, or the one in a Bundle's entry or a parameter."""
-        return self.resource(value, context_of(value)) if type(value) is dict else problem("not-an-object", "a resource", value)
+        return self.resource(value, context_of(value, context)) if type(value) is dict else problem("not-an-object", "a resource", value)
 
     def value(self, element: Element, type_name: str) -> Check:
         """The check of one value of an element, of one of its types."""

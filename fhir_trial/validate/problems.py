@@ -27,14 +27,28 @@ class Problem(NamedTuple):
     """The same steps by FHIRPath names: `("value", "unit")`."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Bundled:
+    """What a resource in a Bundle may refer to there."""
+
+    types: dict[str, str]
+    """The types of the Bundle's resources by `fullUrl`."""
+    is_transaction: bool
+    """Whether a `urn:` must lead to one of them: the server that takes the transaction knows no others."""
+
+
+_NOT_BUNDLED = Bundled({}, False)
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What checks may know of the resource around them."""
 
     root: dict[str, Any]
-    """The outermost resource, or the entry of a Bundle: contained resources are looked up in it."""
+    """The resource that stands for itself: the outermost, or the one in a Bundle's entry."""
     contained: dict[str, str] = field(default_factory=dict)
     """The types of its contained resources by id."""
+    bundled: Bundled = _NOT_BUNDLED
 
 
 Problems = list[Problem] | None
@@ -52,8 +66,20 @@ def under(problems: list[Problem], json_part: Part, part: Part) -> list[Problem]
     return [p._replace(json_path=(json_part, *p.json_path), path=(part, *p.path)) for p in problems]
 
 
-def context_of(resource: dict[str, Any]) -> Context:
-    """The context of a resource that is not contained in another."""
-    listed = resource.get("contained")
-    found = [c for c in listed if isinstance(c, dict)] if isinstance(listed, list) else []
-    return Context(resource, {str(c.get("id")): str(c.get("resourceType")) for c in found})
+def _objects(listed: Any) -> list[dict[str, Any]]:
+    """The objects in an array, if it is one."""
+    return [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
+
+
+def context_of(resource: dict[str, Any], around: Context | None = None) -> Context:
+    """The context of a resource that is not contained in another; `around` is that of the Bundle it stands in."""
+    contained = {str(c.get("id")): str(c.get("resourceType")) for c in _objects(resource.get("contained"))}
+    bundled = around.bundled if around else _NOT_BUNDLED
+    if resource.get("resourceType") == "Bundle":
+        whole = [
+            (e.get("fullUrl"), e["resource"].get("resourceType"))
+            for e in _objects(resource.get("entry"))
+            if isinstance(e.get("resource"), dict)
+        ]
+        bundled = Bundled({str(url): str(kind) for url, kind in whole}, resource.get("type") == "transaction")
+    return Context(resource, contained, bundled)

@@ -13,7 +13,7 @@ def aimed(element: Element, type_name: str, shapes: Shapes) -> tuple[Check, ...]
     """The checks on where a value of `element` leads; () for types that lead nowhere."""
     if type_name not in ("Reference", "CodeableReference"):
         return ()
-    allowed = frozenset(r for r in shapes.resource_types if not element.targets or any(shapes.is_a(r, t) for t in element.targets))
+    allowed = _concrete(element.targets, shapes)
     expected = ", ".join(element.targets) or f"a resource type of FHIR {shapes.number}"
 
     def check(value: Any, context: Context) -> Problems:
@@ -29,7 +29,7 @@ def aimed(element: Element, type_name: str, shapes: Shapes) -> tuple[Check, ...]
         target = _target(reference, context) if isinstance(reference, str) else None
         stated = value.get("type") if target is None else target
         if not isinstance(stated, str) or stated in allowed:
-            return _form(reference)
+            return _form(reference, context)
         if stated not in shapes.resource_types and (target is None or str(reference).startswith(("#", *_OTHER_FORMS))):
             return None  # a url that only looks like one of a resource, or a contained one whose type is refused where it stands
         return problem("wrong-reference-target", expected, stated)
@@ -41,12 +41,26 @@ def _target(reference: str, context: Context) -> str | None:
     """The resource type that a reference names, or None when it tells none."""
     if reference.startswith("#"):
         return context.contained.get(reference[1:])
+    if reference in context.bundled.types:
+        return context.bundled.types[reference]
     found = literal(reference)
     return found.type if found else None
 
 
-def _form(reference: Any) -> Problems:
+def _concrete(targets: tuple[str, ...], shapes: Shapes) -> frozenset[str]:
+    """The resource types that `targets` stand for: R5 names abstract ones (`CanonicalResource`) too."""
+    if not targets:
+        return shapes.resource_types
+    abstract = [target for target in targets if target not in shapes.resource_types]
+    return frozenset(targets) | {r for r in shapes.resource_types if any(shapes.is_a(r, a) for a in abstract)}
+
+
+def _form(reference: Any, context: Context) -> Problems:
     """Whether a reference has one of the forms there are; a search (`Patient?identifier=1`) stands in transactions."""
-    if not isinstance(reference, str) or reference.startswith(("#", *_OTHER_FORMS)) or "?" in reference or literal(reference):
+    if not isinstance(reference, str):
+        return None
+    if context.bundled.is_transaction and reference.startswith("urn:") and reference not in context.bundled.types:
+        return under(problem("unresolved-reference", "the fullUrl of an entry of the transaction", reference), "reference", "reference")
+    if reference.startswith(("#", *_OTHER_FORMS)) or "?" in reference or literal(reference):
         return None
     return under(problem("invalid-reference", "Type/id, #id, an absolute url or a urn", reference), "reference", "reference")

@@ -247,6 +247,32 @@ def test_a_reference_into_nothing_leaves_the_contained_resource_alone() -> None:
     assert [f.code for f in findings] == ["invariant-ref-1", "invariant-dom-3"]
 
 
+URN = "urn:uuid:0b8e1f5e-3c1f-5d1f-9d7e-0a0a0a0a0a0a"
+
+
+@pytest.mark.parametrize(
+    ("kind", "reference", "codes"),
+    [
+        ("transaction", URN, []),
+        ("transaction", "Patient?identifier=1", []),
+        ("transaction", URN.replace("0b", "0c"), ["unresolved-reference"]),
+        ("batch", URN.replace("0b", "0c"), []),
+    ],
+)
+def test_a_urn_in_a_transaction_leads_to_one_of_its_entries(kind: str, reference: str, codes: list[str]) -> None:
+    subject: Json = {"resourceType": "Patient", "active": True}
+    event = {"resourceType": "AdverseEvent", "actuality": "actual", "subject": {"reference": reference}}
+    entries = [
+        {"fullUrl": URN, "resource": subject, "request": {"method": "POST", "url": "Patient"}},
+        {"resource": event, "request": {"method": "POST", "url": "AdverseEvent"}},
+    ]
+    assert [f.code for f in validate({"resourceType": "Bundle", "type": kind, "entry": entries})] == codes
+    subject.update(resourceType="Basic", code={"text": "x"})
+    del subject["active"]
+    wrong = validate({"resourceType": "Bundle", "type": kind, "entry": entries})
+    assert (["wrong-reference-target"] if reference == URN else codes) == [f.code for f in wrong]
+
+
 def test_several_wrongs_are_all_said_with_suggestions() -> None:
     findings = validate({"resourceType": "Patient", "id": "x", "birthdate": "1970", "gender": "f"})
     assert [(f.code, f.place, f.found) for f in findings] == [("unknown-element", "Patient/x", None), ("unknown-code", "Patient/x", "f")]
