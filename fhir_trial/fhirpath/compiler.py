@@ -11,7 +11,7 @@ from fhir_trial.fhirpath.boundaries import decimal_boundary, temporal_boundary
 from fhir_trial.fhirpath.checker import STANDARD_TEXTS, check
 from fhir_trial.fhirpath.each import EACH_RUNS
 from fhir_trial.fhirpath.errors import FhirPathError, Unanswerable
-from fhir_trial.fhirpath.function_fhir import reference_keys, resolved
+from fhir_trial.fhirpath.function_fhir import reference_key, resolved
 from fhir_trial.fhirpath.functions import EACH, FUNCTIONS
 from fhir_trial.fhirpath.kinds import TEMPORALS, Kind, Typed
 from fhir_trial.fhirpath.nodes import Items, Run, Scope, bare, read
@@ -242,7 +242,12 @@ class _Compiler:
 
     def reference_key(self, typed: Typed) -> Run:
         base, wanted = self.run(typed.parts[0]), typed.type_name or None
-        return lambda this, scope: reference_keys(base(this, scope), wanted)
+
+        def keys(this: Any, scope: Scope) -> Items:
+            found = (reference_key(read(item, "reference"), read(item, "type"), wanted) for item in base(this, scope))
+            return [key for key in found if key is not None]
+
+        return keys
 
     def resolve(self, typed: Typed) -> Run:
         every = self._resolve(typed)

@@ -45,17 +45,14 @@ def split_reference(text: str) -> tuple[str, str] | None:
     return (match[1], match[2]) if match else None
 
 
-def reference_keys(items: Items, wanted: str | None) -> Items:
-    """`getReferenceKey(wanted)`: what `getResourceKey()` of the resource referred to gives, where it is of the wanted type."""
-    keys = []
-    for item in items:
-        text = read(item, "reference")
-        target = split_reference(text) if isinstance(text, str) else None
-        if target and (wanted is None or target[0] == wanted):
-            keys.append(target[1])
-        elif isinstance(text, str) and text.startswith("urn:") and (wanted is None or read(item, "type") == wanted):
-            keys.append(text)
-    return keys
+def reference_key(text: Any, type_name: Any, wanted: str | None) -> str | None:
+    """`getReferenceKey(wanted)` of one reference: what `getResourceKey()` of its target gives, where that is of the wanted type."""
+    if not isinstance(text, str):
+        return None
+    target = split_reference(text)
+    if target is not None:
+        return target[1] if wanted is None or target[0] == wanted else None
+    return text if text.startswith("urn:") and (wanted is None or type_name == wanted) else None
 
 
 def resolved(items: Items, resource: Any) -> Items:

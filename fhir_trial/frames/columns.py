@@ -90,11 +90,12 @@ def is_computed(typed: Typed) -> bool:
 _TWELVE_DIGITS = Decimal(1).scaleb(-12)
 
 
-def converter(arrow: pa.DataType, computed: bool) -> Callable[[Any], Any] | None:
-    """How a value found becomes a value of the column; None where it is taken as it is. The converter raises `ValueError`."""
+def converter(arrow: pa.DataType, typed: Typed) -> Callable[[Any], Any] | None:
+    """How a value found becomes a value of the column; None where it is one already. The converter raises `ValueError`."""
     if arrow == DECIMAL:
-        return _rounded if computed else None
-    return _CONVERTERS.get(arrow)
+        return _rounded if is_computed(typed) else None
+    known = {TEXT: STRINGS | TEMPORALS, pa.int64(): INTEGERS - {"integer64"}}.get(arrow, frozenset())
+    return None if typed.kind.within(known) else _CONVERTERS.get(arrow)
 
 
 def _rounded(value: Any) -> Any:

@@ -5,16 +5,22 @@ A union (and a `forEachOrNull`) first gathers its rows, so what follows it is wr
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from fhir_trial.errors import Finding
-from fhir_trial.fhirpath import FhirPathError
+from fhir_trial.fhir.shapes import shapes
+from fhir_trial.fhirpath import CompiledPath, FhirPathError, Path, Typed, compile_typed
 from fhir_trial.fhirpath.errors import Unanswerable
+from fhir_trial.fhirpath.function_fhir import reference_key
 from fhir_trial.fhirpath.nodes import Scope, read
-from fhir_trial.fhirpath.syntax import Constant
-from fhir_trial.frames.columns import converter, is_computed
+from fhir_trial.fhirpath.syntax import Binary, Constant
+from fhir_trial.frames.columns import converter
 from fhir_trial.frames.definition import ViewError
-from fhir_trial.frames.values import checked, many_values, one_value, repeated
+from fhir_trial.frames.inline import Cell, Chaining, chain_of, inner_need, write_cell, write_chain
+from fhir_trial.frames.projection import Need
+from fhir_trial.frames.source_text import SourceText
+from fhir_trial.frames.values import checked, many_values, one_value, repeated, several
 from fhir_trial.frames.view import Column, Each, Select, View
 
 Program = Callable[[Sequence[Any], Sequence[list[Any]]], tuple[list[tuple[int, Exception]], list[int]]]
@@ -22,172 +28,200 @@ Program = Callable[[Sequence[Any], Sequence[list[Any]]], tuple[list[tuple[int, E
 indexes of resources of other types."""
 
 _MOST_LOOPS = 16
-"""Python allows 20 nested blocks in a function."""
+"""Python allows 20 nested blocks in a function, of which the loop and `try` around a resource are two."""
 RAISED = (Unanswerable, FhirPathError, ValueError, TypeError, ArithmeticError, AttributeError, RecursionError)
 """What a resource of an unexpected shape can make a path raise: it becomes a finding, and the other resources go on."""
 
 
-def build(view: View) -> Program:
-    """The loop of a view over structs (or objects) of its projection; raises `ViewError` where it nests too many loops."""
-    writer = _Writer(view)
-    source = writer.source()
-    names: dict[str, Any] = dict(writer.names)
-    exec(compile(source, f"<view of {view.resource}>", "exec"), names)
+@dataclass(frozen=True)
+class _Context:
+    """The names of the item that a select's paths start from, its scope and its index; `need` where it is a struct that can be read."""
+
+    item: str
+    scope: str
+    index: str
+    need: Need | None
+
+
+def build(view: View, need: Need) -> Program:
+    """The loop of a view over structs (or objects) decoded to `need`; raises `ViewError` where it nests too many loops."""
+    writer = _Writer(view, need)
+    text = writer.text()
+    names: dict[str, Any] = dict(writer.source.names)
+    exec(compile(text, f"<view of {view.resource}>", "exec"), names)
     program: Program = names["run"]
     return program
 
 
 class _Writer:
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, need: Need) -> None:
         self.view = view
-        self.lines: list[str] = []
-        self.names: dict[str, Any] = {"Scope": Scope, "one": one_value, "many": many_values, "read": read, "RAISED": RAISED}
-        self.names |= {"repeated": repeated, "constants": view.constants, "checked": checked}
-        self.depth = 0
-        self.loops = 0
-        self.most_loops = 0
-        self.counter = 0
+        self.need = need
+        names: dict[str, Any] = {"Scope": Scope, "one": one_value, "many": many_values, "read": read, "RAISED": RAISED}
+        names |= {"repeated": repeated, "constants": view.constants, "checked": checked, "several": several}
+        self.source = SourceText(names | {"reference_key": reference_key})
 
-    def write(self, line: str) -> None:
-        self.lines.append("    " * self.depth + line)
-
-    @contextmanager
-    def block(self, opening: str) -> Iterator[None]:
-        self.write(opening)
-        is_loop = opening.startswith("for ")
-        self.depth += 1
-        self.loops += is_loop
-        self.most_loops = max(self.most_loops, self.loops)
-        yield
-        self.depth -= 1
-        self.loops -= is_loop
-
-    def name(self, prefix: str, value: Any = None) -> str:
-        """A fresh name, standing for `value` where one is given."""
-        self.counter += 1
-        fresh = f"{prefix}{self.counter}"
-        if value is not None:
-            self.names[fresh] = value
-        return fresh
-
-    def source(self) -> str:
+    def text(self) -> str:
         count = len(self.view.columns)
-        with self.block("def run(resources, columns):"):
+        source = self.source
+        with source.block("def run(resources, columns):"):
             for i in range(count):
-                self.write(f"add{i} = columns[{i}].append")
-            self.write("first = columns[0]")
-            self.write("failures, others = [], []")
-            with self.block("for at, item in enumerate(resources):"):
+                source.write(f"add{i} = columns[{i}].append")
+            source.write("first = columns[0]")
+            source.write("failures, others = [], []")
+            with source.block("for at, item in enumerate(resources):"):
                 self.other_types()
-                self.write("mark = len(first)")
-                with self.block("try:"):
+                source.write("mark = len(first)")
+                with source.block("try:"), source.only_if_used("scope_", _scope("scope_", "item", "0")):
                     self.resource(list(range(count)))
-                with self.block("except RAISED as error:"):
-                    self.write("for column in columns: del column[mark:]")
-                    self.write("failures.append((at, error))")
-            self.write("return failures, others")
-        if self.most_loops > _MOST_LOOPS:
-            finding = Finding(
-                "too-many-loops", "view select", found=str(self.most_loops), expected=f"at most {_MOST_LOOPS} nested in each other"
-            )
-            raise ViewError([finding])
-        return "\n".join(self.lines)
+                with source.block("except RAISED as error:"):
+                    source.write("for column in columns: del column[mark:]")
+                    source.write("failures.append((at, error))")
+            source.write("return failures, others")
+        if source.most_loops > _MOST_LOOPS:
+            raise ViewError([Finding("too-many-loops", "view select", found=str(source.most_loops), expected=f"at most {_MOST_LOOPS}")])
+        return source.text()
 
     def other_types(self) -> None:
-        with self.block(f"if read(item, 'resourceType') != {self.view.resource!r}:"):
-            self.write("others.append(at)")
-            self.write("continue")
+        kind = "read(item, 'resourceType')" if self.need.whole else "item.resourceType"
+        with self.source.block(f"if {kind} != {self.view.resource!r}:"):
+            self.source.write("others.append(at)")
+            self.source.write("continue")
 
     def resource(self, slots: list[int]) -> None:
-        self.write("scope = Scope(item, item, dict(constants, rowIndex=[0]))")
+        context = _Context("item", "scope_", "0", None if self.need.whole else self.need)
         for condition in self.view.where:
-            path = self.name("path", condition.run)
-            self.write(f"if not checked({path}(item, scope)): continue")
+            for part in _conjuncts(condition.typed):
+                self.condition(condition, part, context)
 
         def finish() -> None:
             for i in slots:
-                self.write(f"add{i}(v{i})")
+                self.source.write(f"add{i}(v{i})")
 
-        self.product(self.view.selects, "item", ("scope", "0"), slots, finish)
+        self.product(self.view.selects, context, slots, finish)
 
-    def product(self, selects: Sequence[Select], item: str, scope: tuple[str, str], slots: list[int], then: Callable[[], None]) -> None:
+    def condition(self, whole: CompiledPath, part: Typed, context: _Context) -> None:
+        """Leave the resource out unless the part of the condition is true."""
+        simple = Chaining(self.view.constants).condition(part) if context.need is not None else None
+        chain = chain_of(part, context.need, self.view.constants) if context.need is not None and simple is None else None
+        if simple is not None:
+            self.source.write(f"if not ({simple(context.item)}): continue")
+        elif chain is not None and part.kind.types == ("boolean",):
+            write_cell(self.source, chain, context.item, Cell("holds", "", False, "where"))
+            self.source.write("if holds is not True: continue")
+        else:
+            path = self.source.name("path", compile_typed(Path(whole.text, part.node), part, shapes(self.view.fhir)).run)
+            self.source.write(f"if not checked({path}({context.item}, {context.scope})): continue")
+
+    def product(self, selects: Sequence[Select], context: _Context, slots: list[int], then: Callable[[], None]) -> None:
         """The rows of several selects side by side: each inside the one before."""
         if not selects:
             then()
             return
         width = len(list(selects[0].all_columns()))
-        self.select(selects[0], item, scope, slots[:width], lambda: self.product(selects[1:], item, scope, slots[width:], then))
+        self.select(selects[0], context, slots[:width], lambda: self.product(selects[1:], context, slots[width:], then))
 
-    def select(self, select: Select, item: str, scope: tuple[str, str], slots: list[int], then: Callable[[], None]) -> None:
+    def select(self, select: Select, context: _Context, slots: list[int], then: Callable[[], None]) -> None:
         match select.each:
             case Each.ONCE:
-                self.body(select, item, scope, slots, then)
+                self.body(select, context, slots, then)
             case Each.FOR_EACH | Each.REPEAT:
-                with self.items_of(self.call_of(select, item, scope[0])) as inner:
-                    self.body(select, *inner, slots, then)
+                found, need = self.items_of(select, context)
+                with self.each_of(found, need) as inner:
+                    self.body(select, inner, slots, then)
             case Each.OR_NULL:
-                rows, found = self.name("rows"), self.name("found")
-                self.write(f"{rows}, {found} = [], {self.call_of(select, item, scope[0])}")
-                with self.items_of(found) as inner:
-                    self.body(select, *inner, slots, self.gather(rows, slots))
+                rows = self.source.name("rows")
+                self.source.write(f"{rows} = []")
+                found, need = self.items_of(select, context)
+                with self.each_of(found, need) as inner:
+                    self.body(select, inner, slots, self.gather(rows, slots))
                 self.nothing(select, found, rows, slots)
                 self.spread(rows, slots, then)
 
-    def call_of(self, select: Select, item: str, scope: str) -> str:
-        """The items of a select's paths; none where a repeat has no path that holds."""
-        paths = [self.name("path", path.run) for path in select.paths]
+    def items_of(self, select: Select, context: _Context) -> tuple[str, Need | None]:
+        """The name of the list that holds the items of a select's paths, and what is needed of each where they are structs."""
+        found = self.source.name("found")
         if select.each is Each.REPEAT:
-            return f"repeated({item}, {scope}, ({' '.join(f'{path},' for path in paths)}))"
-        return f"{paths[0]}({item}, {scope})"
+            paths = [self.source.name("path", path.run) for path in select.paths]
+            self.source.write(f"{found} = repeated({context.item}, {context.scope}, ({' '.join(f'{path},' for path in paths)}))")
+            return found, None
+        path = select.paths[0]
+        chain = chain_of(path.typed, context.need, self.view.constants) if context.need is not None else None
+        if chain is None or context.need is None or chain.end or chain.steps[-1].field.is_primitive:
+            name = self.source.name("path", path.run)
+            self.source.write(f"{found} = {name}({context.item}, {context.scope})")
+            return found, None
+        self.source.write(f"{found} = []")
+        write_chain(self.source, chain, context.item, lambda item: self.source.write(f"{found}.append({item})"))
+        return found, inner_need(chain, context.need)
 
     @contextmanager
-    def items_of(self, found: str) -> Iterator[tuple[str, tuple[str, str]]]:
-        """A loop over the items found; gives the names of the item, its scope and its index."""
-        inner, index, scope = self.name("item"), self.name("index"), self.name("scope")
-        with self.block(f"for {index}, {inner} in enumerate({found}):"):
-            self.write(f"{scope} = Scope(item, {inner}, dict(constants, rowIndex=[{index}]))")
-            yield inner, (scope, index)
+    def each_of(self, found: str, need: Need | None) -> Iterator[_Context]:
+        """A loop over the items found."""
+        item, index, scope = (self.source.name(prefix) for prefix in ("item", "index", "scope"))
+        with self.source.block(f"for {index}, {item} in enumerate({found}):"):
+            self.source.write("pass")
+            with self.source.only_if_used(scope, _scope(scope, item, index)):
+                yield _Context(item, scope, index, need)
 
-    def body(self, select: Select, item: str, scope: tuple[str, str], slots: list[int], then: Callable[[], None]) -> None:
+    def body(self, select: Select, context: _Context, slots: list[int], then: Callable[[], None]) -> None:
         own, rest = slots[: len(select.columns)], slots[len(select.columns) :]
         for column, slot in zip(select.columns, own, strict=True):
-            self.column(column, item, scope, slot)
+            self.column(column, context, slot)
         union_width = len(list(select.unions[0].all_columns())) if select.unions else 0
         product_slots, union_slots = rest[: len(rest) - union_width], rest[len(rest) - union_width :]
-        after = then if not select.unions else lambda: self.union(select.unions, item, scope, union_slots, then)
-        self.product(select.selects, item, scope, product_slots, after)
+        after = then if not select.unions else lambda: self.union(select.unions, context, union_slots, then)
+        self.product(select.selects, context, product_slots, after)
 
-    def union(self, unions: Sequence[Select], item: str, scope: tuple[str, str], slots: list[int], then: Callable[[], None]) -> None:
-        rows = self.name("rows")
-        self.write(f"{rows} = []")
+    def union(self, unions: Sequence[Select], context: _Context, slots: list[int], then: Callable[[], None]) -> None:
+        rows = self.source.name("rows")
+        self.source.write(f"{rows} = []")
         for select in unions:
-            self.select(select, item, scope, slots, self.gather(rows, slots))
+            self.select(select, context, slots, self.gather(rows, slots))
         self.spread(rows, slots, then)
 
     def gather(self, rows: str, slots: list[int]) -> Callable[[], None]:
-        return lambda: self.write(f"{rows}.append(({' '.join(f'v{i},' for i in slots)}))")
+        return lambda: self.source.write(f"{rows}.append(({' '.join(f'v{i},' for i in slots)}))")
 
     def spread(self, rows: str, slots: list[int], then: Callable[[], None]) -> None:
-        with self.block(f"for {' '.join(f'v{i},' for i in slots)} in {rows}:"):
+        with self.source.block(f"for {' '.join(f'v{i},' for i in slots)} in {rows}:"):
             then()
 
     def nothing(self, select: Select, found: str, rows: str, slots: list[int]) -> None:
         """One row of nulls where nothing was found; its own `%rowIndex` is 0."""
         indexes = {i for column, i in zip(select.columns, slots, strict=False) if _is_row_index(column)}
         values = " ".join("0," if i in indexes else "None," for i in slots)
-        with self.block(f"if not {found}:"):
-            self.write(f"{rows}.append(({values}))")
+        with self.source.block(f"if not {found}:"):
+            self.source.write(f"{rows}.append(({values}))")
 
-    def column(self, column: Column, item: str, scope: tuple[str, str], slot: int) -> None:
-        if _is_row_index(column) and not column.collection:
-            self.write(f"v{slot} = {scope[1]}")
+    def column(self, column: Column, context: _Context, slot: int) -> None:
+        if _is_row_index(column):
+            self.source.write(f"v{slot} = {context.index}")
             return
-        path, convert = self.name("path", column.path.run), converter(column.arrow, is_computed(column.path.typed))
+        convert = converter(column.arrow, column.path.typed)
+        name = self.source.name("convert", convert) if convert else ""
+        chain = chain_of(column.path.typed, context.need, self.view.constants) if context.need is not None else None
+        if chain is not None:
+            write_cell(self.source, chain, context.item, Cell(f"v{slot}", name, column.collection, column.name))
+            return
+        path = self.source.name("path", column.path.run)
         call = "many" if column.collection else "one"
-        arguments = [f"{path}({item}, {scope[0]})", self.name("convert", convert) if convert else "None", repr(column.name)]
-        self.write(f"v{slot} = {call}({', '.join(arguments)})")
+        self.source.write(f"v{slot} = {call}({path}({context.item}, {context.scope}), {name or None}, {column.name!r})")
+
+
+def _scope(name: str, item: str, index: str) -> str:
+    return f"{name} = Scope(item, {item}, dict(constants, rowIndex=[{index}]))"
+
+
+def _conjuncts(typed: Typed) -> Iterator[Typed]:
+    """The parts of a condition that must all be true."""
+    if isinstance(typed.node, Binary) and typed.node.operator == "and":
+        for part in typed.parts:
+            yield from _conjuncts(part)
+    else:
+        yield typed
 
 
 def _is_row_index(column: Column) -> bool:
     node = column.path.typed.node
-    return isinstance(node, Constant) and node.name == "rowIndex"
+    return isinstance(node, Constant) and node.name == "rowIndex" and not column.collection

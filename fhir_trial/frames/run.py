@@ -28,7 +28,7 @@ class ViewRunner:
         self.view = view if isinstance(view, View) else read_view(view, fhir)
         need = needs(self.view)
         self._decoding = Decoding(self.view.resource, struct_type(need), need.has_whole())
-        self._program = build(self.view)
+        self._program = build(self.view, need)
         self.schema = self.view.schema
 
     def batches(

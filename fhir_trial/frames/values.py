@@ -1,7 +1,7 @@
 """Items found by a path to the value of a cell."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from fhir_trial.fhirpath.compiler import plain
 from fhir_trial.fhirpath.errors import Unanswerable
@@ -17,13 +17,18 @@ def one_value(items: Items, convert: Convert, name: str) -> Any:
     >>> one_value(["a", "b"], None, "given")
     Traceback (most recent call last):
     ...
-    fhir_trial.fhirpath.errors.Unanswerable: column given: 2 values, and collection is not true
+    fhir_trial.fhirpath.errors.Unanswerable: column given: several values, and collection is not true
     """
-    if not items:
-        return None
     if len(items) > 1:
-        raise Unanswerable(f"column {name}: {len(items)} values, and collection is not true")
-    return _value(items[0], convert, name)
+        items = [item for item in items if bare(item) is not None]
+    if len(items) > 1:
+        several(name)
+    return _value(items[0], convert, name) if items else None
+
+
+def several(name: str) -> NoReturn:
+    """Refuse a second value for one cell."""
+    raise Unanswerable(f"column {name}: several values, and collection is not true")
 
 
 def many_values(items: Items, convert: Convert, name: str) -> list[Any]:
