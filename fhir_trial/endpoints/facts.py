@@ -16,7 +16,7 @@ from fhir_trial.endpoints import columns as col
 from fhir_trial.endpoints.columns import NO_DAY, Ints
 from fhir_trial.endpoints.conventions import Conventions
 from fhir_trial.endpoints.deaths import DeathRecords, deaths
-from fhir_trial.endpoints.fact_tables import dated, locate, nested, no_facts, on_days, word
+from fhir_trial.endpoints.fact_tables import dated, first_days, last_days, locate, nested, no_facts, on_days, word
 from fhir_trial.errors import Finding, Findings
 
 NOT_ENROLLED = ("screening", "screen-failure")
@@ -60,6 +60,7 @@ def gather(tables: Mapping[str, pd.DataFrame], responses: pd.DataFrame, conventi
     facts["withdrawal"] = _first(dispositions, ("WITHDRAWAL BY SUBJECT",), scope=("STUDY PARTICIPATION",))
     facts["alive"] = _contacts(tables, place, conventions)
     facts["death"] = deaths(DeathRecords(tables, dispositions, facts["alive"], place), conventions, findings)
+    _report_impossible_deaths(subjects, facts, findings)
     facts["clinical progression"] = _first(dispositions, ("PROGRESSIVE DISEASE",), term=("CLINICAL PROGRESSION",))
     facts["treatment stopped"] = _first(dispositions, ("ADVERSE EVENT", "LACK OF EFFICACY"), scope=("STUDY TREATMENT", ""))
     facts["new anticancer therapy"] = _new_therapy(tables, place, conventions)
@@ -117,6 +118,20 @@ def enrolled(subject: pd.DataFrame, conventions: Conventions, findings: Findings
     )
     known: pd.DataFrame = subjects.loc[start != NO_DAY].reset_index(drop=True)
     return known
+
+
+def _report_impossible_deaths(subjects: pd.DataFrame, facts: Mapping[str, pd.DataFrame], findings: Findings) -> None:
+    """Findings for deaths before the start, and for subjects seen alive after their death."""
+    died = first_days(facts["death"], len(subjects))
+    # a disposition may be dated after the death that it is of
+    seen = facts["alive"][(facts["alive"]["exact"] & (facts["alive"]["domain"] != "DS")).to_numpy(dtype=bool)]
+    last = last_days(seen, len(subjects), -1)
+    for code, wrong, effect in (
+        ("death-before-start", died < subjects["start"].to_numpy(), "the death is no event: the subject is censored"),
+        ("seen-after-death", (died != NO_DAY) & (last > died), "the date of death counts"),
+    ):
+        for name in subjects["subject"][wrong]:
+            findings.add(Finding(code, f"dm: subject {name}", field="death_date", severity="warning", effect=effect))
 
 
 def _responders(responses: pd.DataFrame, parameter: str, place: "pd.Index[Any]", conventions: Conventions) -> pd.DataFrame:

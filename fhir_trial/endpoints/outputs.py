@@ -144,7 +144,7 @@ def _cells(values: "pd.Series[Any]") -> "pd.Series[Any]":
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         texts: pd.Series[Any] = values.dt.strftime("%Y-%m-%d")
         return texts
-    return values.astype(object).map(_cell)
+    return pd.Series([_cell(value) for value in values.astype(object)], index=values.index, dtype=object)
 
 
 def _cell(value: Any) -> Any:

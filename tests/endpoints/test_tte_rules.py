@@ -1,0 +1,254 @@
+"""Each rule on times to events, one subject at a time: what a convention changes, and what the reason then says."""
+
+import datetime as dt
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from fhir_trial.endpoints.conventions import preset
+from fhir_trial.endpoints.facts import Facts, gather
+from fhir_trial.endpoints.time_to_event import derive
+from fhir_trial.endpoints.time_to_event_rules import ENDPOINTS, defined
+from fhir_trial.errors import UsageError
+
+Case = dict[str, Any]
+
+
+def date(day: int) -> str:
+    return (dt.date(2023, 1, 2) + dt.timedelta(day)).isoformat()
+
+
+def facts(case: Case, settings: dict[str, Any]) -> Facts:
+    """A subject enrolled on day 0: `case` has seen (day, response), died, therapy, ds (event, term, scope, day), contacts (source, day)."""
+    responses = [
+        {"parameter": "OVR", "visit": f"V{i}", "value": value, "on": date(day), "source_sequence": i}
+        for i, (day, value) in enumerate(case.get("seen", []), 1)
+    ]
+    responses += [{"parameter": name, "value": "Y", "on": date(day), "source_sequence": 1} for name, day in case.get("responded", [])]
+    columns = ["subject", "evaluator", "evaluator_id", "parameter", "visit", "value", "on", "source_domain", "source_sequence"]
+    frame = pd.DataFrame(
+        [{"subject": "S", "evaluator": "INVESTIGATOR", "evaluator_id": None, "source_domain": "RS", **r} for r in responses],
+        columns=columns,
+    )
+    dispositions = [
+        {"sequence": i, "event": event, "term": term, "scope": scope, "on": None if day is None else date(day)}
+        for i, (event, term, scope, day) in enumerate(case.get("ds", []), 1)
+    ]
+    contacts = [{"source": source, "on": date(day)} for source, day in case.get("contacts", [])]
+    subject = {
+        "study": "X",
+        "subject": "S",
+        "state": "enrolled",
+        "enrolled_on": date(0),
+        "enrolled_source": "ENROLLED",
+        "dispositions": dispositions,
+    }
+    subject |= {"contacts": contacts, **case.get("subject", {})}
+    tables = {
+        "subject": pd.DataFrame([subject]),
+        "patient": pd.DataFrame([{"subject": "S", "death_date": date(case["died"]) if "died" in case else None, "dead": case.get("dead")}]),
+        "therapy": pd.DataFrame(
+            [
+                {
+                    "subject": "S",
+                    "sequence": 7,
+                    "category": "Subsequent anti-cancer therapy".replace("anti-c", "antic"),
+                    "start": date(case.get("therapy", 0)),
+                }
+            ]
+        )[: int("therapy" in case)],
+        "adverse_event": pd.DataFrame(case.get("ae", []), columns=["subject", "sequence", "outcome", "start", "end"]),
+    }
+    return gather(tables, frame, preset("protocol").with_settings(settings))
+
+
+WITHDRAWN = ("WITHDRAWAL BY SUBJECT", None, "STUDY PARTICIPATION", 60)
+CLINICAL = ("PROGRESSIVE DISEASE", "CLINICAL PROGRESSION", "STUDY TREATMENT", 60)
+NO_ASSESSMENT = "no adequate post-baseline assessment: censored at start"
+ADEQUATE = "last adequate assessment"
+
+RULES: list[tuple[str, str, Case, dict[str, Any], tuple[int, int, str]]] = [
+    ("day 63 itself counts", "PFS", {"seen": [(42, "SD")], "died": 105}, {}, (105, 0, "death")),
+    (
+        "unless the window is exclusive",
+        "PFS",
+        {"seen": [(42, "SD")], "died": 105},
+        {"death_window_inclusive": False},
+        (42, 1, f"{ADEQUATE}: death 63 d after"),
+    ),
+    ("an assessment before the start is no anchor", "PFS", {"seen": [(-5, "SD")], "died": 60}, {}, (60, 0, "death")),
+    ("only NE: nothing adequate", "PFS", {"seen": [(42, "NE")]}, {}, (0, 1, NO_ASSESSMENT)),
+    ("the last assessment of any kind", "PFS", {"seen": [(42, "SD"), (84, "NE")]}, {"censor_date": "last_any"}, (84, 1, "last assessment")),
+    ("progression before the start is baseline", "PFS", {"seen": [(-1, "PD"), (42, "SD")]}, {}, (42, 1, ADEQUATE)),
+    ("progression and death on one day", "PFS", {"seen": [(42, "PD")], "died": 42}, {}, (42, 0, "progression")),
+    ("data on the day of cutoff count", "PFS", {"seen": [(42, "PD")]}, {"data_cutoff": date(42)}, (42, 0, "progression")),
+    (
+        "nothing after cutoff is seen",
+        "PFS",
+        {"seen": [(42, "SD"), (84, "PD")]},
+        {"data_cutoff": date(83)},
+        (42, 1, f"{ADEQUATE}: before cutoff"),
+    ),
+    (
+        "death after cutoff is not seen",
+        "OS",
+        {"contacts": [("EX", 80)], "died": 84},
+        {"data_cutoff": date(83)},
+        (80, 1, "last known alive: before cutoff"),
+    ),
+    (
+        "nothing after withdrawal",
+        "PFS",
+        {"seen": [(42, "SD"), (84, "PD")], "ds": [WITHDRAWN]},
+        {},
+        (42, 1, f"{ADEQUATE}: before withdrawal"),
+    ),
+    (
+        "unless it is to be seen",
+        "PFS",
+        {"seen": [(84, "PD")], "ds": [WITHDRAWN]},
+        {"ignore_after_withdrawal": False},
+        (84, 0, "progression"),
+    ),
+    ("data on the day of withdrawal count", "PFS", {"seen": [(60, "PD")], "ds": [WITHDRAWN]}, {}, (60, 0, "progression")),
+    (
+        "stopping treatment is no withdrawal",
+        "PFS",
+        {"seen": [(84, "PD")], "ds": [(*WITHDRAWN[:2], "STUDY TREATMENT", 60)]},
+        {},
+        (84, 0, "progression"),
+    ),
+    (
+        "the day new therapy starts counts as before it",
+        "PFS",
+        {"seen": [(60, "PD")], "therapy": 60},
+        {"nact_rule": "censor"},
+        (60, 0, "progression"),
+    ),
+    ("progression on the day of new therapy", "PFS", {"seen": [(60, "PD")], "therapy": 60}, {"nact_rule": "event"}, (60, 0, "progression")),
+    (
+        "new therapy hides progression",
+        "PFS",
+        {"seen": [(42, "SD"), (61, "PD")], "therapy": 60},
+        {"nact_rule": "censor"},
+        (42, 1, f"{ADEQUATE}: before new anticancer therapy"),
+    ),
+    ("new therapy does not hide death from OS", "OS", {"died": 90, "therapy": 60}, {"nact_rule": "censor"}, (90, 0, "death")),
+    ("clinical progression is no event", "PFS", {"seen": [(42, "SD")], "ds": [CLINICAL]}, {}, (42, 1, ADEQUATE)),
+    ("unless it is to be", "PFS", {"seen": [(42, "SD")], "ds": [CLINICAL]}, {"clinical_pd_event": True}, (60, 0, "progression: clinical")),
+    ("98 days are not two missed visits", "PFS", {"seen": [(42, "SD"), (140, "PD")]}, {"missed_rule": "fda"}, (140, 0, "progression")),
+    ("99 days are", "PFS", {"seen": [(42, "SD"), (141, "PD")]}, {"missed_rule": "fda"}, (42, 1, f"{ADEQUATE}: two missed visits")),
+    (
+        "the gap ends at an adequate assessment",
+        "PFS",
+        {"seen": [(42, "SD"), (84, "NE"), (141, "PD")]},
+        {"missed_rule": "fda"},
+        (42, 1, f"{ADEQUATE}: two missed visits"),
+    ),
+    ("the gap begins at the start", "PFS", {"seen": [(99, "PD")]}, {"missed_rule": "fda"}, (0, 1, f"{NO_ASSESSMENT}; two missed visits")),
+    (
+        "deaths too",
+        "PFS",
+        {"seen": [(42, "SD")], "died": 160},
+        {"missed_rule": "fda", "death_window_days": None},
+        (42, 1, f"{ADEQUATE}: two missed visits"),
+    ),
+    ("OS has no death window", "OS", {"seen": [(42, "SD")], "died": 400}, {}, (400, 0, "death")),
+    ("alive last by any record", "OS", {"contacts": [("EX", 30), ("LB", 50)]}, {}, (50, 1, "last known alive")),
+    ("DM's own date stands before others", "OS", {"contacts": [("DM", 40), ("LB", 50)]}, {}, (40, 1, "last known alive")),
+    ("alive last before the start", "OS", {"contacts": [("LB", -3)]}, {}, (0, 1, "last known alive: censored at start")),
+    ("death from DS", "OS", {"ds": [("DEATH", None, None, 70)]}, {}, (70, 0, "death")),
+    (
+        "but not where DM alone counts",
+        "OS",
+        {"ds": [("DEATH", None, None, 70)], "contacts": [("EX", 9)]},
+        {"death_date_source": "dm"},
+        (9, 1, "last known alive"),
+    ),
+    ("a fatal event alone is no death", "OS", {"ae": [("S", 1, "FATAL", date(60), date(70))]}, {}, (70, 1, "last known alive")),
+    ("unless it is to be", "OS", {"ae": [("S", 1, "FATAL", date(60), date(70))]}, {"death_date_source": "dm+ds+ae"}, (70, 0, "death")),
+    ("DM's date of death stands before DS's", "OS", {"died": 71, "ds": [("DEATH", None, None, 70)]}, {}, (71, 0, "death")),
+    (
+        "duration from the response",
+        "DOR",
+        {"seen": [(42, "PR"), (84, "PR"), (126, "PD")], "responded": [("RSP", 42)]},
+        {},
+        (84, 0, "progression"),
+    ),
+    (
+        "duration ends with the last assessment",
+        "CDOR",
+        {"seen": [(42, "PR"), (84, "PR")], "responded": [("CRSP", 42)]},
+        {},
+        (42, 1, ADEQUATE),
+    ),
+    ("time to response", "TTR", {"seen": [(42, "PR")], "responded": [("RSP", 42)]}, {}, (42, 0, "response")),
+    ("death does not end time to progression", "TTP", {"seen": [(42, "SD")], "died": 60}, {}, (42, 1, ADEQUATE)),
+    (
+        "treatment stopped for an adverse event",
+        "EFS",
+        {"seen": [(42, "SD")], "ds": [("ADVERSE EVENT", None, "STUDY TREATMENT", 50)]},
+        {},
+        (50, 0, "treatment stopped"),
+    ),
+    ("one day more", "PFS", {"seen": [(42, "PD")]}, {"add_one": True}, (43, 0, "progression")),
+    (
+        "from the first dose",
+        "PFS",
+        {"seen": [(42, "PD")], "subject": {"first_dose_on": date(7)}},
+        {"start": "first_dose"},
+        (35, 0, "progression"),
+    ),
+    ("from consent", "PFS", {"seen": [(42, "PD")], "subject": {"consented_on": date(-7)}}, {"start": "consent"}, (49, 0, "progression")),
+    ("from enrolment where nobody is randomised", "PFS", {"seen": [(42, "PD")]}, {"start": "randomization"}, (42, 0, "progression")),
+]
+
+
+@pytest.mark.parametrize(("title", "endpoint", "case", "settings", "expected"), RULES, ids=[r[0] for r in RULES])
+def test_rule(title: str, endpoint: str, case: Case, settings: dict[str, Any], expected: tuple[int, int, str]) -> None:
+    conventions = preset("protocol").with_settings(settings)
+    rows = derive(ENDPOINTS[endpoint], facts(case, settings), conventions)
+    assert [tuple(r) for r in rows[["days", "censored", "reason"]].itertuples(index=False)] == [expected]
+
+
+FINDINGS = [
+    ({"died": 71, "ds": [("DEATH", None, None, 70)]}, "death-dates-disagree"),
+    ({"ae": [("S", 1, "FATAL", date(60), None)]}, "death-in-another-source"),
+    ({"dead": True}, "death-without-date"),
+    ({"ds": [("DEATH", None, None, None)]}, "death-without-date"),
+    ({"died": -4}, "death-before-start"),
+    ({"died": 50, "contacts": [("LB", 60)]}, "seen-after-death"),
+    ({"subject": {"enrolled_on": None}}, "no-start-date"),
+]
+
+
+@pytest.mark.parametrize(("case", "code"), FINDINGS, ids=[f[1] for f in FINDINGS])
+def test_what_does_not_fit_is_a_finding(case: Case, code: str) -> None:
+    found = list(facts(case, {}).findings)
+    assert [f.code for f in found] == [code]
+    assert "subject S" in found[0].place
+    assert found[0].effect
+
+
+def test_without_a_response_there_is_no_duration() -> None:
+    conventions = preset("protocol")
+    for name in ("DOR", "CDOR", "TTR", "CTTR"):
+        assert derive(ENDPOINTS[name], facts({"seen": [(42, "SD")]}, {}), conventions).empty
+
+
+def test_sources_of_a_row() -> None:
+    conventions = preset("protocol")
+    rows = derive(ENDPOINTS["PFS"], facts({"seen": [(42, "SD"), (84, "PD")]}, {}), conventions)
+    assert rows[["source_domain", "source_variable", "source_sequence"]].iloc[0].tolist() == ["RS", "RSDTC", 2]
+    rows = derive(ENDPOINTS["PFS"], facts({}, {}), conventions)
+    assert rows[["source_domain", "source_variable"]].iloc[0].tolist() == ["DS", "DSSTDTC"]
+
+
+def test_a_study_names_events_and_censors() -> None:
+    own = defined("PFS", ["progression", "new-anticancer_therapy"], ["start", "assessment"])
+    assert (own.events, own.censors) == (("progression", "new anticancer therapy"), ("assessment",))
+    with pytest.raises(UsageError, match="cannot name 'relapse'"):
+        defined("PFS", ["relapse"])
+    with pytest.raises(UsageError, match="no time-to-event endpoint is named DFS"):
+        defined("DFS")
