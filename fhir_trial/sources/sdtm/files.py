@@ -53,20 +53,15 @@ class RawDomain:
 
     def at(self, indices: list[int], variables: Iterable[str]) -> "RawDomain":
         """Some of the rows, with those of `variables` that the file has."""
-        cells = {name: [self.column(name)[index] for index in indices] for name in variables if self.has(name)}
+        chosen = ((name, self.column(name)) for name in variables if self.has(name))
+        cells = {name: [column[index] for index in indices] for name, column in chosen}
         return RawDomain(self.name, self.place, [self.rows[index] for index in indices], {}, cells)
 
 
 def _as_text(values: Any) -> Cells:
     plain = values.tolist() if isinstance(values, pd.Series) else values.to_pylist() if isinstance(values, pa.ChunkedArray) else values
-    memo: dict[Any, str | None] = {}
-    texts: Cells = []
-    for value in plain:
-        key = value if type(value) is str else (type(value), str(value))
-        if key not in memo:
-            memo[key] = cell_text(value)
-        texts.append(memo[key])
-    return texts
+    memo = {value: cell_text(value) for value in {value for value in plain if type(value) is str}}
+    return [memo[value] if type(value) is str else cell_text(value) for value in plain]
 
 
 def cell_text(value: Any) -> str | None:

@@ -84,7 +84,9 @@ def _read_length(record: Record, number: str | None, raw: RawDomain, reading: Re
         return False
     unit = unit or ("mm" if record["number"] is not None else None)  # TRSTRESN is in mm by the study's standard
     if unit is None or unit.upper() not in MILLIMETRES:
-        reading.report("unknown-unit", raw, record["row"], f"{variable[:-1]}U", found=unit, expected="mm or cm", effect=LEFT_OUT)
+        reading.report(
+            "unknown-unit", raw, record["row"], "TRSTRESU" if standard else "TRORRESU", found=unit, expected="mm or cm", effect=LEFT_OUT
+        )
         return False
     if size < 0:
         reading.report("negative-diameter", raw, record["row"], variable, found=number, expected="0 or more", effect=LEFT_OUT)
