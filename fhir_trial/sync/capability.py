@@ -15,8 +15,8 @@ class TypeInfo:
     """What a server does with one resource type."""
 
     interactions: frozenset[str]
-    update_create: bool
-    """Whether PUT to an id that does not exist creates the resource there."""
+    update_create: bool | None
+    """Whether PUT to an id that does not exist creates the resource there; None where it is not said, as by HAPI, which does."""
     search_parameters: frozenset[str]
 
 
@@ -44,7 +44,11 @@ class ServerInfo:
             return f"the server has no {resource_type}"
         if "update" not in known.interactions:
             return f"the server does not let {resource_type} be written"
-        return None if known.update_create else f"the server does not take ids of ours for {resource_type} (updateCreate is false)"
+        return (
+            None
+            if known.update_create is not False
+            else f"the server does not take ids of ours for {resource_type} (updateCreate is false)"
+        )
 
 
 def discover(base_url: str, research_store: bool = False, fhir: str | None = None) -> Exchange[ServerInfo]:
@@ -68,7 +72,7 @@ def discover(base_url: str, research_store: bool = False, fhir: str | None = Non
 def _type_info(resource: Mapping[str, Any]) -> TypeInfo:
     return TypeInfo(
         interactions=frozenset(str(i.get("code")) for i in _objects(resource.get("interaction"))),
-        update_create=resource.get("updateCreate") is True,
+        update_create=stated if isinstance(stated := resource.get("updateCreate"), bool) else None,
         search_parameters=frozenset(str(p.get("name")) for p in _objects(resource.get("searchParam"))),
     )
 

@@ -74,9 +74,9 @@ def differences(theirs: Resource, ours: Resource, keys: Keys) -> tuple[Differenc
     return tuple(found)
 
 
-def digest(resource: Resource, keys: Keys) -> str:
-    """sha256 of what a resource says, the same on both sides when they say the same."""
-    return hashlib.sha256(json.encode(_plain(canonical(resource, keys)))).hexdigest()
+def digest(resource: Resource) -> str:
+    """sha256 of what a resource says by itself: a reference counts by its own identifier, whatever else is at hand."""
+    return hashlib.sha256(json.encode(_plain(canonical(resource, {})))).hexdigest()
 
 
 def canonical(resource: Resource, keys: Keys) -> Resource:

@@ -29,7 +29,7 @@ _CONFLICT = frozenset({409, 412})
 _SIGN_IN = frozenset({401, 403})
 
 
-@dataclass
+@dataclass(repr=False)
 class Report:
     """What a sync did; `verified` counts those whose answer was lost and that the server was then found to hold."""
 
@@ -49,6 +49,17 @@ class Report:
     def written(self) -> int:
         """How many resources were created, updated or deleted."""
         return self.created + self.updated + self.deleted
+
+    def counts(self) -> dict[str, int]:
+        """What happened to how many resources."""
+        stated = ("created", "updated", "deleted", "unchanged", "verified")
+        rejected = sum(finding.code.startswith("rejected") for finding in self.findings)
+        aside = {"conflicts": len(self.conflicts), "refused": len(self.refused), "rejected": rejected}
+        return {name: getattr(self, name) for name in stated} | aside
+
+    def __repr__(self) -> str:
+        """Counts only."""
+        return f"Report({self.counts()})"
 
     @property
     def is_clean(self) -> bool:
@@ -109,7 +120,7 @@ class _Work:
             self._journal.close_request(sent.number, "settled")
             self.report.resumed += 1
         known = self._journal.synced(self._server)
-        same = {i.place: Synced(digest(i.resource, self._plan.keys)) for i in self._plan.of("unchanged") if i.resource and i.reason is None}
+        same = {i.place: Synced(digest(i.resource)) for i in self._plan.of("unchanged") if i.resource and i.reason is None}
         self._journal.remember(self._server, {place: state for place, state in same.items() if known.get(place) != state})
 
     def write(self, items: list[Item], as_transaction: bool) -> Exchange[None]:
@@ -203,7 +214,7 @@ class _Work:
         return True
 
     def _done(self, items: Sequence[Item]) -> None:
-        written = {item.place: Synced(digest(item.resource, self._plan.keys)) for item in items if item.resource is not None}
+        written = {item.place: Synced(digest(item.resource)) for item in items if item.resource is not None}
         self._journal.remember(self._server, written, [item.place for item in items if item.resource is None])
         for item in items:
             name = {"create": "created", "update": "updated"}.get(item.action, "deleted")

@@ -260,6 +260,28 @@ def test_absence_deletes_only_when_asked_and_only_ours():
     assert set(server.held) == {"Observation/theirs"}
 
 
+def test_a_part_of_the_source_finds_the_same_state():
+    server, resources = MemoryServer(), cohort(1, 2)
+    target = [{"reference": "Observation/o-0-0"}, {"reference": "Observation/o-0-1"}]
+    provenance = {"resourceType": "Provenance", "id": "v-1", "target": target}
+    with Journal(":memory:") as journal:
+        sync([*resources, provenance], server.handle, journal)
+        assert sync([provenance], server.handle, journal).unchanged == 1
+        report = sync([{**provenance, "policy": ["x"]}], server.handle, journal)
+        assert (report.updated, report.conflicts) == (1, [])
+        assert sync(resources[2:], server.handle, journal, delete=True).deleted == 3
+    order = [entry["request"]["url"] for entry in Response(200, {}, server.log[-1].body or b"").json()["entry"]]
+    assert order == ["Provenance/v-1", "Observation/o-0-1", "Observation/o-0-0"]
+
+
+def test_a_report_shows_counts_alone():
+    with Journal(":memory:") as journal:
+        report = sync(cohort(1, 1), MemoryServer().handle, journal)
+    assert repr(report) == (
+        "Report({'created': 2, 'updated': 0, 'deleted': 0, 'unchanged': 0, 'verified': 0, 'conflicts': 0, 'refused': 0, 'rejected': 0})"
+    )
+
+
 def test_the_time_of_a_provenance_is_that_of_the_first_write():
     server = MemoryServer()
     first = {"resourceType": "Provenance", "id": "v-1", "recorded": "2024-01-01T00:00:00Z"}
