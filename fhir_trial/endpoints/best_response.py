@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fhir_trial.endpoints.columns import NO_DAY, Bools, Ints, Strings
+from fhir_trial.endpoints.columns import NO_DAY, Bools, Ints, labelled
 from fhir_trial.endpoints.confirmation import confirming
 from fhir_trial.endpoints.conventions import Conventions
 from fhir_trial.endpoints.response_codes import CR, NE, NED, NEITHER, PD, PR, SD
@@ -97,11 +97,7 @@ def _decide(name: str, table: tuple[Rule, ...], counted: Counted, confirmed: Boo
         take = (at < 0) & (first >= 0)
         decided[take], at[take] = place, first[take]
     reasons = [rule.reason for rule in table] + [missing]
-    return pd.DataFrame({"value": _named(labels, decided), "reason": _named(reasons, decided), "at": at})
-
-
-def _named(words: list[str], codes: Ints) -> Strings:
-    return np.array(words, dtype=object)[codes]
+    return pd.DataFrame({"value": labelled(decided, labels), "reason": labelled(decided, reasons), "at": at})
 
 
 def _meets(rule: Rule, counted: Counted, confirmed: Bools) -> Bools:

@@ -32,7 +32,75 @@ _EPOCH = dt.date(1970, 1, 1).toordinal()
 
 def column(frame: pd.DataFrame, name: str) -> "pd.Series[Any]":
     """The column, or nothing but nulls where the table lacks it."""
-    return frame[name] if name in frame else pd.Series([None] * len(frame), index=frame.index, dtype=object)
+    return frame[name] if name in frame else pd.Series(np.full(len(frame), np.nan), index=frame.index)
+
+
+def numbers(frame: pd.DataFrame, name: str) -> Floats:
+    """A column of numbers or truth values as floats, NaN where there is none.
+
+    >>> numbers(pd.DataFrame({"n": [Decimal(1), None]}), "n").tolist(), numbers(pd.DataFrame({"n": [True]}), "n").tolist()
+    ([1.0, nan], [1.0])
+    """
+    if name not in frame:
+        return np.full(len(frame), np.nan)
+    values = frame[name]
+    if isinstance(values.dtype, pd.ArrowDtype):
+        return np.asarray(values.astype(pd.ArrowDtype(pa.float64())).to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
+    return np.asarray(values.astype("float64"), dtype=np.float64)
+
+
+def whole_numbers(frame: pd.DataFrame, name: str) -> Ints:
+    """A column of whole numbers, -1 where there is none."""
+    found = numbers(frame, name)
+    return np.where(np.isnan(found), -1, found).astype(np.int64)
+
+
+def stacked(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of all tables that have any; categories stay categories."""
+    filled = [part.reset_index(drop=True) for part in parts if len(part)] or list(parts[:1])
+    if len(filled) == 1:
+        return filled[0]
+    coded = [name for name in filled[0] if all(name in f and isinstance(f[name].dtype, pd.CategoricalDtype) for f in filled)]
+    rest = pd.concat([part.drop(columns=coded) for part in filled], ignore_index=True)
+    joined = rest.assign(**{str(name): _joined([part[name] for part in filled]) for name in coded})
+    return joined[[name for name in filled[0]] + [name for name in rest if name not in filled[0]]]
+
+
+def _joined(parts: Sequence["pd.Series[Any]"]) -> Any:
+    ends = np.cumsum([0] + [len(part.cat.categories) for part in parts])
+    codes = [part.cat.codes.to_numpy().astype(np.int64) for part in parts]
+    shifted = [np.where(code >= 0, code + end, -1) for code, end in zip(codes, ends, strict=False)]
+    return labelled(np.concatenate(shifted), [word for part in parts for word in part.cat.categories])
+
+
+def constant(value: str | None, size: int) -> Any:
+    """A column of one word."""
+    return labelled(np.full(size, 0 if value is not None else -1), [value] if value is not None else [])
+
+
+def categories(words: "pd.Series[Any]") -> Any:
+    """A column of words as categories, if it is not one already."""
+    if isinstance(words.dtype, pd.CategoricalDtype):
+        return words
+    codes, names = pd.factorize(words.astype(object))
+    return labelled(codes.astype(np.int64), list(names))
+
+
+def labelled(codes: Ints, names: Sequence[Any]) -> Any:
+    """A column of words from their codes; names may repeat."""
+    place, known = pd.factorize(pd.Index(names, dtype=object))
+    return pd.Categorical.from_codes(np.append(place, -1)[codes] if len(names) else codes, pd.Index(known, dtype=object))
+
+
+def first_places(codes: Ints) -> Ints:
+    """Where each code, of those from 0 to the largest, stands first.
+
+    >>> first_places(np.array([0, 1, 0, 2, 1])).tolist()
+    [0, 1, 3]
+    """
+    first = np.zeros(int(codes.max(initial=-1)) + 1, dtype=np.int64)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
+    return first
 
 
 def shared_codes(frames: Sequence[pd.DataFrame], name: str) -> tuple[list[Ints], Strings]:
@@ -54,11 +122,14 @@ def combined(parts: Sequence[Ints]) -> Ints:
     >>> combined([np.array([0, 0, 1, 0]), np.array([-1, 2, -1, -1])]).tolist()
     [0, 1, 2, 0]
     """
-    whole = np.zeros(len(parts[0]), dtype=np.int64)
+    whole, size = np.zeros(len(parts[0]), dtype=np.int64), 1
     for part in parts:
         width = int(part.max(initial=-1)) + 2
-        whole = pd.factorize(whole * width + part + 1)[0].astype(np.int64)
-    return whole
+        if size * width >= NO_DAY:
+            whole = pd.factorize(whole)[0].astype(np.int64)
+            size = int(whole.max(initial=-1)) + 1
+        whole, size = whole * width + part + 1, size * width
+    return pd.factorize(whole)[0].astype(np.int64)
 
 
 def words(frame: pd.DataFrame, name: str, meaning: dict[str, int], default: int = -1) -> Ints:

@@ -27,13 +27,17 @@ class Observation:
 
     def place(self, subject: "pd.Series[str]") -> Ints:
         """Where each subject stands, -1 for one that the subject table lacks."""
-        places: Ints = self.subjects.get_indexer(pd.Index(subject.astype(object)))
+        if isinstance(subject.dtype, pd.CategoricalDtype):
+            named = self.subjects.get_indexer(pd.Index(subject.cat.categories.astype(object)))
+            places: Ints = np.append(named, -1)[subject.cat.codes.to_numpy()]
+        else:
+            places = self.subjects.get_indexer(pd.Index(subject.astype(object)))
         return places.astype(np.int64)
 
 
 def observe(tables: Mapping[str, pd.DataFrame], conventions: Conventions) -> Observation:
     """The limits of each subject of table `subject`, by the conventions; `therapy` may be absent."""
-    subject = tables["subject"]
+    subject = tables["subject"].drop_duplicates("subject")
     names = pd.Index(subject["subject"].astype(object))
     partial = conventions.partial_date
     start = np.full(len(names), NO_DAY)

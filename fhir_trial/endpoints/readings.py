@@ -97,13 +97,13 @@ def read(tables: dict[str, pd.DataFrame], conventions: Conventions) -> Readings:
     mark = _split(col.combined([np.concatenate(reading[:2]), np.concatenate(name)]), frames[:2])
     days = [col.days(col.column(f, "on"), conventions.partial_date) for f in frames]
     base = [
-        pd.DataFrame({"reading": r, "visit_name": v, "day": d, "number": _numbers(f)})
+        pd.DataFrame({"reading": r, "visit_name": v, "day": d, "number": col.numbers(f, "visit_number")})
         for r, v, d, f in zip(reading, visit, days, frames, strict=True)
     ]
     findings = Findings()
     marks = _marks(frames[1], base[1]["day"].to_numpy(), mark, (np.concatenate(name), np.concatenate(reading[:2])), names)
     records = _records(frames[0], base[0].assign(mark=mark[0]), marks, names, conventions)
-    records = pd.concat([records, _new_without_record(frames[1], base[1].assign(mark=mark[1]), records)], ignore_index=True)
+    records = col.stacked([records, _new_without_record(frames[1], base[1].assign(mark=mark[1]), records)])
     readings = Readings(who, marks, records, _notes(frames[2], base[2]), names, visits, findings)
     _report_diameters(readings)
     return readings
@@ -121,32 +121,22 @@ def _split(codes: Ints, frames: list[pd.DataFrame]) -> list[Ints]:
 
 
 def _who(reading: Ints, parts: list[tuple[Ints, Strings]]) -> pd.DataFrame:
-    _, first = np.unique(reading, return_index=True)
-    named = {}
+    first, named = col.first_places(reading), {}
     for label, (codes, values) in zip(("subject", "evaluator", "evaluator_id"), parts, strict=True):
         named[label] = pd.Series([*values, None], dtype=object).to_numpy()[codes[first]]
     return pd.DataFrame(named, dtype=object)
 
 
-def _numbers(frame: pd.DataFrame) -> "pd.Series[Any]":
-    return col.column(frame, "visit_number").astype("float64").reset_index(drop=True)
-
-
-def _flags(frame: pd.DataFrame, name: str) -> "pd.Series[Any]":
-    """A column of truth values as 1.0, 0.0 and NaN."""
-    return col.column(frame, name).astype("float64").reset_index(drop=True)
-
-
 def _marks(lesions: pd.DataFrame, day: Ints, mark: list[Ints], known: tuple[Ints, Ints], names: Strings) -> pd.DataFrame:
     """One row a mark: what the lesion table says first of it, and the lesion it is a fragment of or merged into."""
-    codes, first = np.unique(np.concatenate(mark), return_index=True)
-    marks = pd.DataFrame({"name": known[0][first], "reading": known[1][first]}, index=codes)
+    first = col.first_places(np.concatenate(mark))
+    marks = pd.DataFrame({"name": known[0][first], "reading": known[1][first]})
     organ, organs = pd.factorize(col.column(lesions, "organ"))
     node = np.array(["NODE" in str(o).upper() for o in organs] + [False], dtype=bool)[organ]
-    origin = _places(names, col.column(lesions, "origin"))
+    origin, told = _places(names, col.column(lesions, "origin")), col.numbers(lesions, "nodal")
     facts = pd.DataFrame(
         {
-            "nodal": _flags(lesions, "nodal").where(lambda v: v.notna(), np.where(organ >= 0, node, np.nan)),
+            "nodal": np.where(np.isnan(told), np.where(organ >= 0, node, np.nan), told),
             "organ": np.where(organ >= 0, organ, np.nan),
             "role": pd.Series(col.words(lesions, "role", ROLES)).where(lambda v: v >= 0),
             "origin": np.where(origin >= 0, origin, np.nan),
@@ -154,10 +144,9 @@ def _marks(lesions: pd.DataFrame, day: Ints, mark: list[Ints], known: tuple[Ints
             "day": day,
         }
     )
-    told = facts.groupby(mark[1]).first()
-    marks = marks.join(told)
+    marks = marks.join(facts.groupby(mark[1]).first())
     parent = parents(marks, names)
-    return marks.assign(parent=parent, nodal=marks["nodal"].fillna(pd.Series(marks["nodal"].to_numpy()[parent], index=codes)))
+    return marks.assign(parent=parent, nodal=marks["nodal"].fillna(pd.Series(marks["nodal"].to_numpy()[parent])))
 
 
 def _records(frame: pd.DataFrame, base: pd.DataFrame, marks: pd.DataFrame, names: Strings, conventions: Conventions) -> pd.DataFrame:
@@ -170,7 +159,7 @@ def _records(frame: pd.DataFrame, base: pd.DataFrame, marks: pd.DataFrame, names
     state = col.words(frame, "state", STATES)
     possible = given & (size >= 0) & (size <= LARGEST)
     sized, evaluated = _judge(state, size, possible, conventions)
-    sequence = np.where(nodal, _sequence(frame, "short_axis_sequence"), _sequence(frame, "longest_sequence"))
+    sequence = np.where(nodal, col.whole_numbers(frame, "short_axis_sequence"), col.whole_numbers(frame, "longest_sequence"))
     return base.assign(
         role=col.words(frame, "role", ROLES),
         state=state,
@@ -182,8 +171,8 @@ def _records(frame: pd.DataFrame, base: pd.DataFrame, marks: pd.DataFrame, names
         impossible=given & ~possible,
         other_diameter=~given & np.where(nodal, has_longest, has_short) & (state < 0),
         into=_places(names, col.column(frame, "merged_with")),
-        sequence=np.where(sequence >= 0, sequence, _sequence(frame, "state_sequence")),
-        accepted=_flags(frame, "accepted").to_numpy(),
+        sequence=np.where(sequence >= 0, sequence, col.whole_numbers(frame, "state_sequence")),
+        accepted=col.numbers(frame, "accepted"),
     )
 
 
@@ -194,10 +183,6 @@ def _judge(state: Ints, size: Ints, possible: Bools, conventions: Conventions) -
     unread = np.isin(state, (NOT_EVALUABLE, NOT_DONE, MERGED))
     evaluated = too_small | (possible & ~unread) | (state == ABSENT)
     return np.where(evaluated, np.where(too_small, small, np.where(possible, size, 0)), 0), evaluated
-
-
-def _sequence(frame: pd.DataFrame, name: str) -> Ints:
-    return col.column(frame, name).astype("float64").fillna(-1).to_numpy().astype(np.int64)
 
 
 def _new_without_record(lesions: pd.DataFrame, base: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
@@ -214,8 +199,8 @@ def _new_without_record(lesions: pd.DataFrame, base: pd.DataFrame, records: pd.D
         impossible=False,
         other_diameter=False,
         into=-1,
-        sequence=_sequence(lesions, "sequence"),
-        accepted=_flags(lesions, "accepted").to_numpy(),
+        sequence=col.whole_numbers(lesions, "sequence"),
+        accepted=col.numbers(lesions, "accepted"),
     )
     return added[np.asarray(new, dtype=bool)]
 
@@ -227,9 +212,9 @@ def _notes(responses: pd.DataFrame, base: pd.DataFrame) -> pd.DataFrame:
     return base.assign(
         test=col.words(responses, "test", TESTS),
         value=col.column(responses, "value").astype(object).to_numpy(),
-        not_done=_flags(responses, "not_done").to_numpy() == 1.0,
-        sequence=_sequence(responses, "sequence"),
-        accepted=_flags(responses, "accepted").to_numpy(),
+        not_done=col.numbers(responses, "not_done") == 1.0,
+        sequence=col.whole_numbers(responses, "sequence"),
+        accepted=col.numbers(responses, "accepted"),
     )
 
 

@@ -172,11 +172,7 @@ def _refuse(judged: pd.DataFrame, refusal: Bools) -> pd.DataFrame:
 
 def _labels(codes: "pd.Series[Any]", words: tuple[str | None, ...]) -> Any:
     names = [word for word in words if word is not None]
-    return _words(np.where(codes.to_numpy() < len(names), codes.to_numpy(), -1), names)
-
-
-def _words(codes: Ints, names: Sequence[Any]) -> Any:
-    return pd.Categorical.from_codes(codes, pd.Index(names, dtype=object))
+    return col.labelled(np.where(codes.to_numpy() < len(names), codes.to_numpy(), -1), names)
 
 
 def _output(readings: Readings, shown: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
@@ -186,11 +182,11 @@ def _output(readings: Readings, shown: pd.DataFrame, judged: pd.DataFrame) -> pd
     progressed = np.where((shown["overall"] == PD).to_numpy(), judged["day"].to_numpy()[shown["since"]], col.NO_DAY)
     with np.errstate(divide="ignore", invalid="ignore"):
         change, from_nadir = (np.where(complete & (ref > 0), 100 * (total - ref) / ref, np.nan) for ref in (baseline, nadir))
-    columns = {name: _words(*_coded(readings.who[name], who)) for name in ("subject", "evaluator", "evaluator_id")}
+    columns = {name: col.labelled(*_coded(readings.who[name], who)) for name in ("subject", "evaluator", "evaluator_id")}
     return pd.DataFrame(
         {
             **columns,
-            "visit": _words(shown["visit_name"].to_numpy(), list(readings.visit_names)),
+            "visit": col.labelled(shown["visit_name"].to_numpy(), list(readings.visit_names)),
             "visit_number": shown["number"].to_numpy(),
             "first_on": col.to_dates(shown["first_day"].to_numpy()),
             "last_on": col.to_dates(shown["last_day"].to_numpy()),
@@ -210,7 +206,7 @@ def _output(readings: Readings, shown: pd.DataFrame, judged: pd.DataFrame) -> pd
             "measurable": shown["measurable"].to_numpy(),
             "accepted": shown["accepted"].to_numpy(),
             "reason": _labels(shown["reason"], REASONS),
-            "source_domain": _words(np.where(shown["sequence"] >= 0, 0, -1), ["TR"]),
+            "source_domain": col.labelled(np.where(shown["sequence"] >= 0, 0, -1), ["TR"]),
             "source_sequence": np.where(shown["sequence"] >= 0, shown["sequence"], np.nan),
         },
         index=pd.RangeIndex(n),

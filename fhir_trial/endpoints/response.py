@@ -44,11 +44,11 @@ class Responses:
 
     def table(self) -> pd.DataFrame:
         """All rows, those of visits first."""
-        return _stacked([self.at_visits, self.of_subjects])
+        return col.stacked([self.at_visits, self.of_subjects])
 
     def of_evaluator(self) -> pd.DataFrame:
         """The rows of the evaluator that convention `evaluator` names: what times to events rest on."""
-        return _stacked([self.at_visits[self.mine], self.of_subjects])
+        return col.stacked([self.at_visits[self.mine], self.of_subjects])
 
 
 def respond(tables: Mapping[str, pd.DataFrame], conventions: Conventions) -> Responses:
@@ -64,12 +64,8 @@ def respond(tables: Mapping[str, pd.DataFrame], conventions: Conventions) -> Res
     decided = [_subject_rows(tables, name, d, (overall, counted), observation) for name, d in best(counted, conventions).items()]
     adequate = np.unique(counted.who[counted.value != NE])
     return Responses(
-        _stacked(visits), _stacked(decided), np.concatenate(mine), frozenset(observation.subjects[adequate]), assessments, findings
+        col.stacked(visits), col.stacked(decided), np.concatenate(mine), frozenset(observation.subjects[adequate]), assessments, findings
     )
-
-
-def _stacked(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
 
 def _sums(assessments: Assessments) -> pd.DataFrame:
@@ -93,16 +89,18 @@ def _seen(rows: pd.DataFrame, observation: Observation, findings: Findings) -> p
 
 def _visit_rows(tables: Mapping[str, pd.DataFrame], parameter: str, rows: pd.DataFrame, observation: Observation) -> pd.DataFrame:
     words = "value" in rows
-    return pd.DataFrame({name: rows[name] for name in ("subject", "evaluator", "evaluator_id", "visit", "visit_number")}).assign(
-        study=_study(tables),
-        parameter=parameter,
-        value=np.array(RESPONSES, dtype=object)[rows["value"].to_numpy()] if words else None,
+    coded = {name: col.categories(rows[name]) for name in ("subject", "evaluator", "evaluator_id", "visit")}
+    return pd.DataFrame(coded).assign(
+        visit_number=rows["visit_number"],
+        study=col.constant(_study(tables), len(rows)),
+        parameter=col.constant(parameter, len(rows)),
+        value=col.labelled(rows["value"].to_numpy() if words else np.full(len(rows), -1), RESPONSES[:-1]),
         number=np.nan if words else rows["sum_mm"],
         on=col.to_dates(rows["day"].to_numpy()),
         progression_on=col.to_dates(rows["progression_day"].to_numpy()),
         day=_study_day(rows["day"].to_numpy(), observation.place(rows["subject"]), observation),
-        reason=rows["reason"],
-        source_domain=rows["source_domain"],
+        reason=col.categories(rows["reason"]),
+        source_domain=col.categories(rows["source_domain"]),
         source_sequence=rows["source_sequence"].astype("Float64").astype("Int64"),
     )
 
@@ -158,14 +156,17 @@ def _subject_rows(
     row = np.where(at >= 0, np.append(counted.row, -1)[at], -1)
     # a negative is no response at any visit: it has no date
     row = np.where(decided["value"].isin(["N"]).to_numpy(), -1, row)
-    told = rows[["evaluator", "evaluator_id", "visit", "visit_number", "source_domain", "source_sequence"]].astype(object)
+    told = rows[["evaluator", "evaluator_id", "visit", "visit_number", "source_domain", "source_sequence"]]
     told = told.reindex(row).reset_index(drop=True)
+    coded = {name: col.categories(told[name]) for name in ("evaluator", "evaluator_id", "visit", "source_domain")}
     day = np.append(rows["day"].to_numpy(), NO_DAY)[row]
-    yes = decided["value"].map({"Y": 1.0, "N": 0.0}).to_numpy(dtype=float)
+    yes = decided["value"].astype(object).map({"Y": 1.0, "N": 0.0}).to_numpy(dtype=float)
     return told.assign(
-        study=_study(tables),
-        subject=observation.subjects.to_numpy(dtype=object),
-        parameter=parameter,
+        **coded,
+        source_sequence=told["source_sequence"].astype("Float64").astype("Int64"),
+        study=col.constant(_study(tables), len(told)),
+        subject=col.labelled(np.arange(len(told)), list(observation.subjects)),
+        parameter=col.constant(parameter, len(told)),
         value=decided["value"],
         number=yes,
         on=col.to_dates(day),

