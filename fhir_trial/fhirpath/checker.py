@@ -200,8 +200,8 @@ class _Checker:
         name = _dotted(node.arguments[0])
         if name is None:
             raise self.fail(node.arguments[0], "unknown-type", f"{node.name}() takes the name of a type")
+        self._known_type(node.arguments[0], plain_type(name))
         if node.name == "getReferenceKey":
-            self._known_type(node.arguments[0], plain_type(name))
             return Typed(node, Kind(("string",), base.kind.many), (base,), type_name=plain_type(name))
         return self.of_type(node, "is" if node.name == "is" else "as", base, name)
 

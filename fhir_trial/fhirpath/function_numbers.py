@@ -11,7 +11,7 @@ from fhir_trial.fhirpath.functions import FUNCTIONS, Function, answer, function
 from fhir_trial.fhirpath.nodes import Items
 from fhir_trial.fhirpath.operators import is_number, same_unit, single
 from fhir_trial.fhirpath.syntax import Quantity
-from fhir_trial.fhirpath.temporal import Temporal, parse_temporal
+from fhir_trial.fhirpath.temporal import CALENDAR_UNITS, Temporal, parse_temporal
 
 
 def _number(items: Items) -> Any:
@@ -124,7 +124,7 @@ def _to_quantity(value: Any) -> Quantity | None:
     if is_number(value):
         return Quantity(Decimal(value), "1")
     match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
-    return Quantity(Decimal(match[1]), match[2] or match[3] or "1") if match else None
+    return Quantity(Decimal(match[1]), match[2] or CALENDAR_UNITS.get(match[3], match[3]) or "1") if match else None
 
 
 def _moment(kind: str) -> Callable[[Any], Temporal | None]:

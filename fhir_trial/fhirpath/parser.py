@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from fhir_trial.fhirpath.errors import FhirPathError
 from fhir_trial.fhirpath.syntax import Binary, Call, Constant, Expr, Index, Literal, Member, Negation, Path, Quantity, TypeTest, Variable
-from fhir_trial.fhirpath.temporal import Temporal, parse_temporal
+from fhir_trial.fhirpath.temporal import CALENDAR_UNITS, Temporal, parse_temporal
 from fhir_trial.fhirpath.tokens import Token, tokens
 
 _LEVELS = (
@@ -22,8 +22,6 @@ _LEVELS = (
 )
 _BINDS = {operator: strength for strength, level in enumerate(_LEVELS) for operator in level}
 _TYPE_LEVEL = _BINDS["is"]
-_CALENDAR_UNITS = ("year", "month", "week", "day", "hour", "minute", "second", "millisecond")
-_UNITS = {unit + plural: unit for unit in _CALENDAR_UNITS for plural in ("", "s")}
 _MAX_DEPTH = 100
 """Nesting that no real expression has; beyond it Python's own stack would end the program."""
 
@@ -164,8 +162,8 @@ class _Parser:
         exact = Decimal(token.text)
         if self.now.kind == "string":
             return Literal(Quantity(exact, self.take().text), "Quantity", token.position)
-        if self.now.kind == "word" and self.now.text in _UNITS:
-            return Literal(Quantity(exact, _UNITS[self.take().text]), "Quantity", token.position)
+        if self.now.kind == "word" and self.now.text in CALENDAR_UNITS:
+            return Literal(Quantity(exact, CALENDAR_UNITS[self.take().text]), "Quantity", token.position)
         return Literal(exact, "decimal", token.position) if "." in token.text else Literal(int(token.text), "integer", token.position)
 
     def temporal(self, token: Token) -> Expr:

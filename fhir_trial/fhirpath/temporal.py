@@ -14,6 +14,10 @@ _CLOCK = re.compile(rf"T?{_TIME}")
 _DAY_PARTS = 3
 _LIMITS = ((1, 9999), (1, 12), (1, 31), (0, 23), (0, 59), (0, Decimal("60.999999")))
 
+_UNITS = ("year", "month", "week", "day", "hour", "minute", "second", "millisecond")
+CALENDAR_UNITS = {unit + plural: unit for unit in _UNITS for plural in ("", "s")}
+"""The words for calendar durations, to their singular."""
+
 
 @dataclass(frozen=True, slots=True)
 class Temporal:
