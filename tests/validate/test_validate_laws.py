@@ -14,9 +14,14 @@ from fhir_trial.validate.invariants import NATIVE, NOT_RUN
 
 EXAMPLE = json.loads((Path(__file__).resolve().parents[1] / "data/hl7/r4/Observation-example.json").read_bytes())
 ANY = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=3) | st.sampled_from(["2024", "Patient/1", "#a", "final"]),
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 3)
+    | st.text(max_size=3)
+    | st.sampled_from(["2024", "Patient/1", "#a", "final", "http://terminology.hl7.org/CodeSystem/adverse-event-severity"]),
     lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["coding", "value", "extension", "url", "reference"]), inner)
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["coding", "system", "code", "value", "extension", "url", "reference"]), inner)
     ),
     max_leaves=8,
 )
@@ -28,7 +33,7 @@ def places(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int
     return [p for step in steps for p in ((*path, step), *places(value[step], (*path, step)))]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.sampled_from(places(EXAMPLE)), ANY)
 def test_whatever_stands_anywhere_findings_come_and_no_error(path: tuple[str | int, ...], value: Any) -> None:
     broken = json.loads(json.dumps(EXAMPLE))
@@ -41,10 +46,11 @@ def test_whatever_stands_anywhere_findings_come_and_no_error(path: tuple[str | i
         assert finding.field.startswith(finding.place.partition("/")[0])
 
 
-@settings(max_examples=50, deadline=None)
-@given(st.dictionaries(st.sampled_from(sorted(shapes("r4").members("Observation"))), ANY))
-def test_whatever_an_observation_holds_findings_come_and_no_error(members: dict[str, Any]) -> None:
-    assert validate({"resourceType": "Observation", **members})
+@settings(max_examples=80, deadline=None)
+@given(st.sampled_from(["Observation", "AdverseEvent", "Bundle"]), st.data())
+def test_whatever_a_resource_holds_findings_come_and_no_error(kind: str, data: st.DataObject) -> None:
+    members = data.draw(st.dictionaries(st.sampled_from(sorted(shapes("r4").members(kind))), ANY))
+    assert validate({"resourceType": kind, **members})
 
 
 @pytest.mark.parametrize("fhir", VERSIONS)

@@ -247,6 +247,35 @@ def test_a_reference_into_nothing_leaves_the_contained_resource_alone() -> None:
     assert [f.code for f in findings] == ["invariant-ref-1", "invariant-dom-3"]
 
 
+ABSENT = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]}
+
+
+@pytest.mark.parametrize(
+    ("severity", "codes"),
+    [
+        (ABSENT, []),
+        ({"coding": [{"code": "x"}, EVENT["severity"]["coding"][0]]}, []),
+        ({"coding": [{"system": EVENT["severity"]["coding"][0]["system"], "code": ["mild"]}]}, ["not-repeatable", "unknown-code"]),
+        ({"coding": "mild"}, ["not-an-array", "unknown-code"]),
+    ],
+)
+def test_a_required_concept(severity: Json, codes: list[str]) -> None:
+    assert [f.code for f in validate(EVENT | {"severity": severity})] == codes
+
+
+@pytest.mark.parametrize(("code", "codes"), [("first", []), ("fifth", ["unknown-code"])])
+def test_a_required_coding(code: str, codes: list[str]) -> None:
+    week = {"system": "http://hl7.org/fhir/week-of-month", "code": code}
+    monthly = {"nthWeekOfMonth": week, "monthInterval": 1}
+    appointment = {
+        "resourceType": "Appointment",
+        "status": "proposed",
+        "participant": [{"status": "accepted", "actor": {"display": "A"}}],
+        "recurrenceTemplate": [{"recurrenceType": {"text": "monthly"}, "monthlyTemplate": monthly}],
+    }
+    assert [f.code for f in validate(appointment, "r5") if f.severity == "error"] == codes
+
+
 URN = "urn:uuid:0b8e1f5e-3c1f-5d1f-9d7e-0a0a0a0a0a0a"
 
 
