@@ -35,6 +35,9 @@ RATE_LABELS = {
     "CBR": "Clinical benefit rate",
 }
 
+ASSESSMENTS = "tumour measurements (TR) or responses (RS)"
+"""What endpoints that rest on assessments need."""
+
 
 @dataclass(frozen=True)
 class Results(Mapping[str, EndpointResult]):
@@ -80,6 +83,8 @@ def analyse(data: TrialData, conventions: Conventions) -> Results:
     adsl = subjects.adsl(tables, facts, data.study, conventions)
     derived = _derived(data, tables, facts, conventions, findings)
     analysis = Analysis(data, conventions, adsl, tables["subject"], derived, responses)
+    for name in () if len(responses.at_visits) else RATES:
+        _leave_out(name, "measurement, response", ASSESSMENTS, findings)
     arms = sorted({str(arm) for arm in adsl.loc[adsl["intention_to_treat"], "arm"]}) if len(data.study.arms) != 1 else []
     return Results(
         data.study.id,
@@ -113,7 +118,7 @@ def _derived(
         if not len(facts.subjects):
             _leave_out(name, "subject", "enrolled subjects with a date of the start", findings)
         elif endpoint.assessed and not assessed:
-            _leave_out(name, "measurement, response", "tumour measurements (TR) or responses (RS)", findings)
+            _leave_out(name, "measurement, response", ASSESSMENTS, findings)
         else:
             derived[name] = derive(endpoint, facts, conventions)
     return derived

@@ -116,10 +116,10 @@ def _row(subject: str, medication: str, doses: pd.DataFrame, plan: PlannedExposu
 
 
 def _is_reduced(doses: pd.DataFrame, plan: PlannedExposure | None, per_m2: bool) -> bool:
-    """Whether a dose was reduced: said so, or at a level below the plan, else below the first dose."""
+    """Whether a dose was reduced: said so, or at a level below the plan, else below an earlier dose."""
     level = doses["level"] if per_m2 else doses["given"]
-    planned = float(plan.dose) if plan is not None else level.iloc[0]
-    return bool(doses["adjusted"].any() or (level < planned - 1e-9).any())
+    full = float(plan.dose) if plan is not None else level.cummax()
+    return bool(doses["adjusted"].any() or (level < full - 1e-9).any())
 
 
 def _longest_delay(doses: pd.DataFrame, cycle_days: int | None) -> float:

@@ -1,0 +1,200 @@
+"""The analysis of a small trial of two arms, from entities to files."""
+
+import csv
+import io
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from fhir_trial.domain.entities import AdverseEvent, Dose, Patient, Response, Subject, When
+from fhir_trial.domain.study import ArmDefinition, EndpointDefinition, ReadingTime, Sponsor, StudyDefinition
+from fhir_trial.domain.tables import TrialData, to_table
+from fhir_trial.endpoints import outputs
+from fhir_trial.endpoints.analyse import Results, analyse
+from fhir_trial.endpoints.conventions import preset
+
+STUDY = StudyDefinition(
+    id="X",
+    title="X",
+    status="UNKNOWN",
+    sponsor=Sponsor(id="x", name="x"),
+    arms=(ArmDefinition(name="A", type="EXPERIMENTAL"), ArmDefinition(name="B", type="EXPERIMENTAL")),
+    drugs=(),
+    outcomes=(),
+    endpoints=(
+        EndpointDefinition(
+            name="PFS",
+            label="Progression-free survival",
+            kind="time-to-event",
+            events=("progression", "death"),
+            censors=("adequate assessment", "start"),
+            rates=(ReadingTime(at=Decimal(1)), ReadingTime(at=Decimal(10)), ReadingTime(at=Decimal(5), unit="weeks")),
+        ),
+    ),
+)
+
+# subject, arm, responses by day of January and February 2023, day of death
+PEOPLE: list[tuple[str, str | None, dict[str, str], str | None]] = [
+    ("S1", "A", {"2023-01-21": "SD", "2023-02-10": "PD"}, None),
+    ("S2", "A", {"2023-01-21": "PR", "2023-03-02": "PR"}, None),
+    ("S3", "B", {"2023-01-21": "PD"}, "2023-02-20"),
+    ("S4", "B", {}, None),
+]
+
+
+def trial(synthetic: bool = False, **replaced: Any) -> TrialData:
+    subjects = [
+        Subject(
+            study="X",
+            subject=name,
+            state="enrolled",
+            arm_planned=arm,
+            enrolled_on=When("2023-01-01"),
+            first_dose_on=When("2023-01-02"),
+            age=Decimal(60),
+        )
+        for name, arm, _, _ in PEOPLE
+    ]
+    subjects.append(Subject(study="X", subject="S5", state="screen-failure"))
+    responses = [
+        Response(study="X", subject=name, test="overall", evaluator="INVESTIGATOR", visit=f"V{i}", on=When(on), value=value, sequence=i)
+        for name, _, seen, _ in PEOPLE
+        for i, (on, value) in enumerate(seen.items(), 1)
+    ]
+    event = AdverseEvent(
+        study="X", subject="S1", sequence=1, term="Nausea", preferred_term="Nausea", organ_class="GI", grade=3, start=When("2023-01-05")
+    )
+    dose = Dose(study="X", subject="S1", sequence=1, medication="D", dose=Decimal(10), unit="mg", start=When("2023-01-02"))
+    tables = {
+        "subject": to_table(subjects, Subject),
+        "patient": to_table([Patient(study="X", subject=n, sex="F", death_date=When(d) if d else None) for n, _, _, d in PEOPLE], Patient),
+        "response": to_table(responses, Response),
+        "adverse_event": to_table([event], AdverseEvent),
+        "dose": to_table([dose], Dose),
+    }
+    return TrialData(STUDY, {k: v for k, v in (tables | replaced).items() if v is not None}, synthetic)
+
+
+@pytest.fixture(scope="module")
+def results() -> Results:
+    return analyse(trial(), preset("protocol"))
+
+
+def test_overall_and_by_arm(results: Results) -> None:
+    pfs = results["PFS"]
+    assert (pfs.n, pfs.count, pfs.kind, pfs.preset, dict(pfs.departures)) == (4, 2, "time-to-event", "protocol", {})
+    assert sorted(zip(pfs.subjects["days"], pfs.subjects["censored"], strict=True)) == [(0, 1), (20, 0), (40, 0), (60, 1)]
+    assert pfs.estimate("median").value == 40
+    assert pfs.curve is not None
+    assert pfs.curve["at_risk"].tolist() == [4, 3, 2, 1]
+    assert {arm: (found["PFS"].n, found["PFS"].count, found["PFS"].arm) for arm, found in results.by_arm.items()} == {
+        "A": (2, 1, "A"),
+        "B": (2, 1, "B"),
+    }
+    assert (results["ORR"].count, results["ORR"].n) == (1, 4)
+    assert (results.by_arm["B"]["ORR"].count, results.by_arm["B"]["ORR"].n) == (0, 2)
+    assert (results["SAFETY"].count, results["SAFETY"].n) == (1, 4)
+    assert set(results) == {"PFS", "OS", "DOR", "CDOR", "TTR", "CTTR", "TTP", "EFS", "ORR", "CORR", "DCR", "CBR", "SAFETY"}
+
+
+def test_rates_are_read_where_the_study_says(results: Results) -> None:
+    first, late, weeks = (e for e in results["PFS"].estimates if e.name == "rate")
+    assert (round(first.value or 0, 4), first.at_risk) == (0.6667, 2)
+    assert (late.value, late.lower, late.at_risk) == (None, None, 0)
+    assert (weeks.value, weeks.at_unit) == (first.value, "weeks")
+
+
+@pytest.mark.parametrize(
+    ("settings", "at_month", "value"),
+    [
+        ({"month_days": "30"}, 0, 2 / 3),
+        ({"month_days": "calendar"}, 0, 2 / 3),
+        ({"month_days": "weeks"}, 0, 2 / 3),
+        ({"rate_method": "proportion"}, 0, 0.5),
+    ],
+)
+def test_reading_conventions(settings: dict[str, object], at_month: int, value: float) -> None:
+    found = analyse(trial(), preset("protocol").with_settings(settings))["PFS"]
+    rates = [e for e in found.estimates if e.name == "rate"]
+    assert rates[at_month].value == pytest.approx(value)
+    assert set(found.departures) == set(settings)
+
+
+def test_times_of_zero_may_be_left_out() -> None:
+    assert analyse(trial(), preset("protocol").with_settings({"keep_zero_times": False}))["PFS"].n == 3
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_files(results: Results) -> None:
+    files = outputs.files(results)
+    assert list(files) == ["adsl.csv", "adrs.csv", "adtte.csv", "safety.csv", "exposure.csv", "summary.json"]
+    adtte = [r for r in rows(files["adtte.csv"]) if r["PARAMCD"] == "PFS"]
+    assert list(adtte[0].values()) == ["X", "S1", "PFS", "2023-01-01", "2023-02-10", "40", "0", "progression", "", "RS", "RSDTC", "2"]
+    assert (adtte[3]["EVNTDESC"], adtte[3]["CNSDTDSC"]) == (
+        "no adequate post-baseline assessment",
+        "no adequate post-baseline assessment: censored at start",
+    )
+    adsl = rows(files["adsl.csv"])
+    assert [(r["ITTFL"], r["SAFFL"], r["EFFFL"], r["DTHFL"], r["DTHDT"]) for r in adsl] == [
+        ("Y", "Y", "Y", "N", ""),
+        ("Y", "Y", "Y", "N", ""),
+        ("Y", "Y", "Y", "Y", "2023-02-20"),
+        ("Y", "Y", "N", "N", ""),
+        ("N", "N", "N", "N", ""),
+    ]
+    assert [r["USUBJID"] for r in rows(files["adrs.csv"]) if r["PARAMCD"] == "BOR"] == ["S1", "S2", "S3", "S4", "S5"]
+    assert rows(files["safety.csv"])[0] | {"ARM": "A"} == rows(files["safety.csv"])[0]
+    assert (rows(files["exposure.csv"])[0]["EXTRT"], rows(files["exposure.csv"])[0]["CUM_DOSE"]) == ("D", "10")
+
+
+def test_summary(results: Results) -> None:
+    summary = json.loads(outputs.files(results)["summary.json"])
+    assert summary["conventions"]["preset"] == "protocol"
+    assert summary["conventions"]["death_window_days"] == 63
+    assert list(summary["PFS"]) == ["n", "events", "median", "lower", "upper", "level", "interval", "unit", "follow_up_median", "rates"]
+    assert (summary["PFS"]["median"], summary["PFS"]["upper"], summary["PFS"]["unit"]) == (40, None, "days")
+    assert {k: summary["PFS"]["rates"][0][k] for k in ("at", "unit", "at_risk")} == {"at": 1, "unit": "months", "at_risk": 2}
+    assert list(summary["ORR"]) == ["x", "n", "estimate", "lower", "upper", "level", "method"]
+    assert (summary["ORR"]["x"], summary["ORR"]["estimate"]) == (1, 0.25)
+    assert summary["arms"]["A"]["PFS"]["n"] == 2
+    assert summary["synthetic"] is False
+
+
+def test_synthetic_data_are_marked_everywhere() -> None:
+    files = outputs.files(analyse(trial(synthetic=True), preset("protocol")))
+    assert json.loads(files["summary.json"])["synthetic"] is True
+    for name, text in files.items():
+        assert name == "summary.json" or {r["SYNTHETIC"] for r in rows(text)} == {"Y"}, name
+    assert "SYNTHETIC" not in outputs.files(analyse(trial(), preset("protocol")))["adsl.csv"]
+
+
+def test_what_is_missing_is_named_and_the_rest_goes_on() -> None:
+    found = analyse(trial(response=None, dose=None), preset("protocol"))
+    assert set(found) == {"OS", "SAFETY"}
+    assert {f.field for f in found.findings if f.code == "endpoint-left-out"} == {
+        "PFS",
+        "DOR",
+        "CDOR",
+        "TTR",
+        "CTTR",
+        "TTP",
+        "EFS",
+        "ORR",
+        "CORR",
+        "DCR",
+        "CBR",
+    }
+    assert found.findings.counts()["no-doses"] == 1
+    assert json.loads(outputs.files(found)["summary.json"])["OS"]["n"] == 4
+
+
+def test_a_trial_of_nobody_has_files() -> None:
+    found = analyse(TrialData(STUDY, {}), preset("protocol"))
+    assert set(outputs.files(found)) == set(outputs.files(analyse(trial(), preset("protocol"))))
+    assert dict(found) == {}
+    assert found.findings.counts()["endpoint-left-out"] >= 8
