@@ -1,5 +1,6 @@
 """What a server says it can do: its CapabilityStatement, read with care, since it is a hint and not a promise."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +9,8 @@ from fhir_trial.errors import ConfigurationError
 from fhir_trial.fhir.http import Exchange, Request
 from fhir_trial.fhir.versions import version
 from fhir_trial.sync.search import ask
+
+_VERSION = re.compile(r"\d\.\d\.\d(-[a-z0-9.]{1,20})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +61,14 @@ def discover(base_url: str, research_store: bool = False, fhir: str | None = Non
     software = statement.get("software")
     info = ServerInfo(
         base_url=base_url,
-        fhir_version=str(statement.get("fhirVersion", "")),
+        fhir_version=stated if _VERSION.fullmatch(stated := str(statement.get("fhirVersion"))) else "unknown",
         transactions=any(i.get("code") == "transaction" for i in _objects(rest.get("interaction"))),
         research_store=research_store,
         types={str(r["type"]): _type_info(r) for r in _objects(rest.get("resource")) if "type" in r},
         software=str(software["name"])[:80] if isinstance(software, dict) and "name" in software else None,
     )
     if fhir is not None and info.fhir_version != version(fhir).number:
-        raise ConfigurationError(f"the server speaks FHIR {info.fhir_version[:12] or '?'}, expected {version(fhir).number} ({fhir})")
+        raise ConfigurationError(f"the server speaks FHIR {info.fhir_version}, expected {version(fhir).number} ({fhir})")
     return info
 
 

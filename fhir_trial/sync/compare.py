@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -64,19 +65,26 @@ class _Target:
 
 def differences(theirs: Resource, ours: Resource, keys: Keys) -> tuple[Difference, ...]:
     """What would change on the server if ours were written over theirs; empty when they say the same."""
-    if _stated(theirs) == _stated(ours):
-        return tuple(_meta(theirs, ours))
-    try:
-        found = [*_walk("", canonical(theirs, keys), canonical(ours, keys)), *_meta(theirs, ours)]
-    except RecursionError:
-        place = str(ours.get("resourceType"))
-        raise InputError([Finding("json-too-deep", place, expected="fewer levels of nesting")]) from None
-    return tuple(found)
+    with _depth_checked(ours):
+        if _stated(theirs) == _stated(ours):
+            return tuple(_meta(theirs, ours))
+        return (*_walk("", canonical(theirs, keys), canonical(ours, keys)), *_meta(theirs, ours))
 
 
 def digest(resource: Resource) -> str:
     """sha256 of what a resource says by itself: a reference counts by its own identifier, whatever else is at hand."""
-    return hashlib.sha256(json.encode(_plain(canonical(resource, {})))).hexdigest()
+    with _depth_checked(resource):
+        return hashlib.sha256(json.encode(_plain(canonical(resource, {})))).hexdigest()
+
+
+@contextmanager
+def _depth_checked(resource: Resource) -> Iterator[None]:
+    """Nesting that exhausts the stack, which only a hostile server sends, is an `InputError`."""
+    try:
+        yield
+    except RecursionError:
+        place = str(resource.get("resourceType"))
+        raise InputError([Finding("json-too-deep", place, expected="fewer levels of nesting")]) from None
 
 
 def canonical(resource: Resource, keys: Keys) -> Resource:

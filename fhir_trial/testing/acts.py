@@ -292,3 +292,9 @@ def acted_then(act: Act) -> Act:
         act(answer)
 
     return both
+
+
+def unsaid_close(answer: Answer) -> None:
+    """The right answer on a connection that is then closed, although it was promised to stay."""
+    answer.send(answer.normal())
+    answer.close()

@@ -34,6 +34,7 @@ from fhir_trial.testing.acts import (
     reset,
     short_answer,
     status,
+    unsaid_close,
 )
 
 
@@ -69,8 +70,7 @@ def _first_page(answer: Answer) -> str:
     return json.dumps({"entry": rows, "link": [{"relation": "next", "url": f"{answer.base_url}/Observation?_offset=20"}]})
 
 
-def _reading() -> Iterator[Fault]:
-    """What may happen to a page of a search."""
+def _statuses() -> Iterator[Fault]:
     for code in (408, 429, 500, 502, 503, 504):
         yield Fault(f"{code} once", "page", status(code), times=1, recovers=True)
         yield Fault(f"{code} for ever", "page", status(code))
@@ -81,6 +81,9 @@ def _reading() -> Iterator[Fault]:
     yield Fault("429 with nonsense", "page", status(429, {"Retry-After": "soon " + SUBJECT_DATA}), times=1, recovers=True)
     for code in (400, 401, 403, 404, 410, 422, 451, 501, 505, 599):
         yield Fault(f"{code}", "page", status(code, {"X-Request-Id": SUBJECT_DATA}))
+
+
+def _connections() -> Iterator[Fault]:
     yield Fault("reset before the answer, once", "page", reset(), times=1, recovers=True)
     yield Fault("reset before the answer, for ever", "page", reset())
     yield Fault("reset inside the body, once", "page", reset(inside_body=True), times=1, recovers=True)
@@ -101,7 +104,22 @@ def _reading() -> Iterator[Fault]:
     yield Fault("a body without end", "page", flood(_HEAD + b"\r\n"))
     yield Fault("a chunk's size without end", "page", flood(_HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"0" * 65_536))
     yield Fault("headers without end", "page", flood(_HEAD, b"X-A: a\r\n" * 1000))
+    yield Fault("trailers without end", "page", flood(_HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X-A: a\r\n" * 1000))
+    yield Fault("a header line without end", "page", flood(_HEAD + b"X-A: "))
+    for name, length in (
+        ("nonsense", b"ten"),
+        ("below nothing", b"-5"),
+        ("beyond reason", b"9" * 30),
+        ("two of them", b"1\r\nContent-Length: 2"),
+    ):
+        yield Fault(f"a length that is {name}", "page", hang_up_after(_HEAD + b"Content-Length: " + length + b"\r\n\r\n{}"))
+    yield Fault("a status that is nonsense", "page", hang_up_after(b"HTTP/1.1 abc OK\r\n\r\n"))
+    yield Fault("101", "page", hang_up_after(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"))
+    yield Fault("closes without saying so", "page", unsaid_close, recovers=True)
     yield Fault("no HTTP at all", "page", hang_up_after(b"220 mail.example ESMTP\r\n"))
+
+
+def _bodies() -> Iterator[Fault]:
     yield Fault("wrong content type", "page", changed_type("text/plain"), recovers=True)
     yield Fault("HTML with 200", "page", body(f"<html><p>{SUBJECT_DATA}</p></html>".encode(), "text/html"))
     yield Fault("empty 200", "page", body(b""))
@@ -112,6 +130,9 @@ def _reading() -> Iterator[Fault]:
         yield Fault(f"JSON {name}", "page", body(content))
     yield Fault("deep JSON", "page", body(_DEEP))
     yield Fault("bad UTF-8", "page", body(b'{"resourceType":"Bundle","entry":[{"resource":{"id":"\xff"}}]}'))
+    yield Fault(
+        "a lone surrogate", "page", body(b'{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Observation","id":"\\ud800"}}]}')
+    )
     yield Fault("UTF-16", "page", body('{"resourceType":"Bundle"}'.encode("utf-16")))
     yield Fault("gzip", "page", packed(), recovers=True)
     yield Fault("gzip twice", "page", packed(2))
@@ -220,7 +241,7 @@ def _writing() -> Iterator[Fault]:
         yield Fault(f"{code} on every write", "write", status(code, {"X-Request-Id": SUBJECT_DATA}))
 
 
-READ_FAULTS: dict[str, Fault] = {fault.name: fault for part in (_reading, _links, _rows) for fault in part()}
+READ_FAULTS: dict[str, Fault] = {fault.name: fault for part in (_statuses, _connections, _bodies, _links, _rows) for fault in part()}
 """What may happen while a search is read."""
 WRITE_FAULTS: dict[str, Fault] = {fault.name: fault for fault in _writing()}
 """What may happen while resources are written."""
