@@ -175,6 +175,16 @@ def test_treatment_emergent_is_from_the_first_dose_until_thirty_days_after_the_l
     assert bool(_texts(root, ".//frequentEvent/term")) is counts
 
 
+def test_who_was_not_treated_is_not_at_risk_and_an_age_in_months_is_no_age_in_years():
+    subjects = [SUBJECTS[0], _subject(2, first_dose_on=None, last_dose_on=None), _subject(3, age_unit="MONTHS")]
+    findings = Findings()
+    root = etree.fromstring(_xml(_data(subjects, []), findings))
+    assert _texts(root, ".//partAtRiskSeriousEvents") == ["2"]
+    assert _texts(root, ".//partAtRiskAllCauseMort") == ["3"]
+    assert root.findtext(".//baselineMeasure//subjectsAnalyzed") == "2"
+    assert "age-not-known" in findings.counts()
+
+
 def test_every_death_counts_dated_or_not():
     data = _data(SUBJECTS, EVENTS)
     patients = [replace(p, dead=True) if p.subject == "S3" else p for p in data.rows("patient")]
