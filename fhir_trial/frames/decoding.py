@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -40,18 +41,22 @@ class Batch:
     lines: Lines | None = field(default=None, repr=False)
     """The text that the resources were decoded from, where it is one of lines."""
 
+    @cached_property
+    def _filled(self) -> list[tuple[int, bytes]]:
+        return [] if self.lines is None else _filled(self.lines)
+
     def place(self, index: int) -> tuple[str, int | None]:
         """Where a resource stands: file and line, or source and number."""
         if self.lines is None:
             return self.places[index]
-        return self.lines.place, _filled(self.lines)[index][0]
+        return self.lines.place, self._filled[index][0]
 
     def inner(self, index: int) -> Document | None:
-        """The text of a resource that may be a Bundle."""
+        """The text of what is no resource of the wanted type: a Bundle, it may be."""
         if self.lines is None:
             return None
-        number, text = _filled(self.lines)[index]
-        return Document(f"{self.lines.place} row {number}", text)
+        number, text = self._filled[index]
+        return Document(self.lines.place, text, row=number)
 
 
 def _filled(lines: Lines) -> list[tuple[int, bytes]]:
@@ -124,7 +129,7 @@ class Decoding:
 
     def _document(self, piece: Document) -> Batch:
         batch = Batch()
-        self._text(piece.data, (piece.place, None), batch)
+        self._text(piece.data, (piece.place, piece.row), batch)
         if piece.optional and [finding.code for finding in batch.findings] == ["not-a-resource"]:
             batch.findings = [_passed_over(finding) for finding in batch.findings]
         return batch

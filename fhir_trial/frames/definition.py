@@ -180,7 +180,7 @@ class _Reader:
         selects = self.selects(given.get("select"), inner, f"{place}.select")
         unions = self.selects(given.get("unionAll"), inner, f"{place}.unionAll")
         self._same_columns(unions, f"{place}.unionAll")
-        if not (columns or selects or unions):
+        if not any(given.get(member) for member in ("column", "select", "unionAll")):
             self.wrong("nothing-selected", place, expected="a column, select or unionAll")
         return Select(each, paths, columns, selects, unions)
 

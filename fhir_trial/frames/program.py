@@ -25,7 +25,7 @@ from fhir_trial.frames.view import Column, Each, Select, View
 
 Program = Callable[[Sequence[Any], Sequence[list[Any]]], tuple[list[tuple[int, Exception]], list[int]]]
 """Appends the rows of resources to one list a column. Gives the failures as (index of the resource, why), whose rows are left out, and the
-indexes of resources of other types."""
+indexes of what is a Bundle or has no type at all."""
 
 _MOST_LOOPS = 16
 """Python allows 20 nested blocks in a function, of which the loop and `try` around a resource are two."""
@@ -79,13 +79,17 @@ class _Writer:
                     source.write("failures.append((at, error))")
             source.write("return failures, others")
         if source.most_loops > _MOST_LOOPS:
-            raise ViewError([Finding("too-many-loops", "view select", found=str(source.most_loops), expected=f"at most {_MOST_LOOPS}")])
+            raise ViewError(
+                [Finding("too-many-loops", "view select", found=f"{source.most_loops} loops in each other", expected=f"{_MOST_LOOPS}")]
+            )
         return source.text()
 
     def other_types(self) -> None:
         kind = "read(item, 'resourceType')" if self.need.whole else "item.resourceType"
-        with self.source.block(f"if {kind} != {self.view.resource!r}:"):
-            self.source.write("others.append(at)")
+        self.source.write(f"kind = {kind}")
+        with self.source.block(f"if kind != {self.view.resource!r}:"):
+            with self.source.block("if kind == 'Bundle' or kind is None:"):
+                self.source.write("others.append(at)")
             self.source.write("continue")
 
     def resource(self, slots: list[int]) -> None:

@@ -30,11 +30,12 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One JSON document: a resource or a Bundle of them; `optional` where a folder may hold other JSON as well."""
+    """One JSON document: a resource or a Bundle of them; `optional` where a folder may hold other JSON as well, `row` of a line."""
 
     place: str
     data: bytes
     optional: bool = False
+    row: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,12 @@ PATIENT = decode(
     b"""{"resourceType": "Patient", "id": "p1", "active": true, "birthDate": "1950-02-03", "multipleBirthInteger": 2,
     "_birthDate": {"extension": [{"url": "http://e.org/time", "valueDateTime": "1950-02-03T04:05:06Z"}]},
     "_gender": {"extension": [{"url": "http://e.org/why", "valueCode": "asked-declined"}]},
-    "contained": [{"resourceType": "Organization", "id": "o1", "name": "Inner"}, {"resourceType": "Practitioner", "id": "d1"}],
+    "contained": [{"resourceType": "Organization", "id": "o1", "name": "Inner"},
+                  {"resourceType": "Practitioner", "id": "d1"}],
     "managingOrganization": {"reference": "#o1"}, "generalPractitioner": [{"reference": "Practitioner/d2"}, {"reference": "#d1"}],
     "name": [{"use": "official", "family": "Doe", "given": ["Ann", "Bea"]},
-             {"use": "usual", "given": [null, "Cleo"], "_given": [{"extension": [{"url": "http://e.org/why", "valueCode": "masked"}]}, null]}],
+             {"use": "usual", "given": [null, "Cleo"],
+              "_given": [{"extension": [{"url": "http://e.org/why", "valueCode": "masked"}]}, null]}],
     "telecom": [{"system": "phone", "value": "1", "rank": 2}, {"system": "email", "value": "a@b.org", "rank": 1}]}"""
 )
 OBSERVATION = decode(
