@@ -47,8 +47,12 @@ def nested(frame: pd.DataFrame, name: str, place: "pd.Index[Any]") -> Iterator[t
 
 
 def word(value: object) -> str:
-    """A coded word in capitals, hyphens as spaces; nothing where there is none."""
-    return str(value).upper().replace("-", " ").strip() if isinstance(value, str) else ""
+    """A coded word in capitals without hyphens, since sources differ in both; nothing where there is none.
+
+    >>> word("Subsequent anti-cancer therapy")
+    'SUBSEQUENT ANTICANCER THERAPY'
+    """
+    return value.upper().replace("-", "").strip() if isinstance(value, str) else ""
 
 
 def first_days(facts: pd.DataFrame, size: int) -> Ints:

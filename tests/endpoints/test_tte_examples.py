@@ -36,7 +36,7 @@ def tables(case: dict[str, Any]) -> dict[str, pd.DataFrame]:
             {
                 "subject": "S",
                 "sequence": 1,
-                "category": "SUBSEQUENT ANTI-CANCER THERAPY".replace("ANTI-C", "ANTIC"),
+                "category": "SUBSEQUENT ANTI-CANCER THERAPY",
                 "start": date(case["nact"]),
             }
         ]

@@ -53,7 +53,7 @@ def facts(case: Case, settings: dict[str, Any]) -> Facts:
                 {
                     "subject": "S",
                     "sequence": 7,
-                    "category": "Subsequent anti-cancer therapy".replace("anti-c", "antic"),
+                    "category": "Subsequent anti-cancer therapy",
                     "start": date(case.get("therapy", 0)),
                 }
             ]
