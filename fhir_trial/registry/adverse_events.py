@@ -74,7 +74,7 @@ def _report_gaps(events: list[AdverseEvent], findings: Findings) -> None:
     for organ_class, count in unknown.items():
         effect = f"{count} events have no organ system in the record, which PRS asks for"
         expected = "a MedDRA system organ class"
-        findings.add(Finding("unknown-organ-system", "adverse_event", None, "organ_class", organ_class, expected, effect=effect))
+        findings.add(Finding("unknown-organ-system", "adverse_event", None, "organ_class", organ_class, expected, "warning", effect))
     if unsaid := sum(event.serious is None for event in events):
         effect = "counted as not serious"
         findings.add(

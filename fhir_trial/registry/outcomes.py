@@ -23,9 +23,8 @@ def outcomes(study: StudyDefinition, results: Results, groups: tuple[Group, ...]
             measures.extend(_measures(outcome, by_group))
         else:
             expected = f"results of {outcome.endpoint}" if outcome.endpoint else "an endpoint in the study definition"
-            findings.add(
-                Finding("outcome-without-results", f"outcome {outcome.title}", expected=expected, effect="the record does not report it")
-            )
+            place, effect = f"outcome {outcome.title}", "the record does not report it"
+            findings.add(Finding("outcome-without-results", place, expected=expected, severity="warning", effect=effect))
     return tuple(measures)
 
 
