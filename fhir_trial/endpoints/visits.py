@@ -91,6 +91,7 @@ def _table(both: pd.DataFrame, key: Ints, accepted: Floats) -> tuple[pd.DataFram
 
 def _reference(readings: Readings, table: pd.DataFrame, subjects: pd.DataFrame, conventions: Conventions) -> Ints:
     """The last day that can be baseline, for each reading: first dose, else enrolment, else the first assessment."""
+    subjects = subjects.drop_duplicates("subject") if "subject" in subjects else subjects
     days = [col.days(col.column(subjects, name), conventions.partial_date) for name in ("first_dose_on", "enrolled_on")]
     reference = np.append(np.where(days[0] != NO_DAY, days[0], days[1]), NO_DAY)
     place = pd.Index(col.column(subjects, "subject").astype(object)).get_indexer(pd.Index(readings.who["subject"]))

@@ -1,0 +1,201 @@
+"""Records that are wrong: each is reported with its subject and record and what follows, and the rest is judged."""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from fhir_trial.endpoints.conventions import preset
+from fhir_trial.endpoints.response import Responses, respond
+from fhir_trial.errors import Finding
+
+Build = Callable[[Mapping[str, Any]], dict[str, pd.DataFrame]]
+CASE = {
+    "baseline": {
+        "target": [{"id": "T1", "mm": 30, "nodal": False, "organ": "LUNG"}, {"id": "T2", "mm": 20, "nodal": True, "organ": "NODE"}]
+    },
+    "visits": [{"day": 42, "target": {"T1": 20, "T2": 12}}, {"day": 84, "target": {"T1": 10, "T2": 12}}],
+}
+
+
+def records(tables: dict[str, pd.DataFrame], **rows: Any) -> dict[str, pd.DataFrame]:
+    """The tables with one record of T1 more."""
+    who = {"subject": "S1", "evaluator": "INVESTIGATOR", "evaluator_id": None, "lesion": "T1", "role": "target"}
+    return tables | {"measurement": pd.concat([tables["measurement"], pd.DataFrame([who | rows])], ignore_index=True)}
+
+
+def judged(tables: dict[str, pd.DataFrame], **settings: object) -> tuple[Responses, list[object]]:
+    result = respond(tables, preset("protocol").with_settings(settings))
+    rows = result.at_visits
+    return result, rows["value"][rows["parameter"] == "OVR"].tolist()
+
+
+def only(result: Responses) -> Finding:
+    (finding,) = list(result.findings)
+    return finding
+
+
+def test_clean_input_has_no_finding(tables_of: Build) -> None:
+    result, overall = judged(tables_of(CASE))
+    assert overall == ["PR", "PR"]
+    assert list(result.findings) == []
+
+
+def test_a_negative_diameter_is_not_measured(tables_of: Build) -> None:
+    tables = tables_of(CASE)
+    tables["measurement"].loc[2, "longest_mm"] = Decimal(-20)
+    result, overall = judged(tables)
+    assert overall == ["NE", "PR"]
+    finding = only(result)
+    assert (finding.code, finding.found) == ("impossible-diameter", "-20 mm")
+    assert finding.place == "measurement: subject S1, INVESTIGATOR, lesion T1, visit VISIT 2, sequence 3"
+    assert finding.effect == "the lesion counts as not evaluated"
+
+
+@pytest.mark.parametrize("size", ["1000.1", "99999999999999"])
+def test_a_diameter_beyond_a_metre_is_not_measured(tables_of: Build, size: str) -> None:
+    tables = tables_of(CASE)
+    tables["measurement"].loc[2, "longest_mm"] = Decimal(size)
+    result, overall = judged(tables)
+    assert overall == ["NE", "PR"]
+    assert only(result).code == "impossible-diameter"
+
+
+def test_a_node_with_its_longest_diameter_only_is_not_measured(tables_of: Build) -> None:
+    tables = tables_of(CASE)
+    tables["measurement"].loc[3, ["longest_mm", "short_axis_mm"]] = [Decimal(12), None]
+    result, overall = judged(tables)
+    assert overall == ["NE", "PR"]
+    assert only(result).code == "other-diameter"
+
+
+def test_the_last_of_two_baselines_counts(tables_of: Build, on_day: Callable[[int], str]) -> None:
+    tables = records(tables_of(CASE), visit="BASELINE", visit_number=1.5, on=on_day(-1), longest_mm=Decimal(60))
+    result, _ = judged(tables)
+    assert result.assessments.frame["baseline_mm"].tolist() == [80, 80]
+    assert (only(result).code, only(result).severity) == ("two-baselines", "warning")
+    assert "lesion T1, visit BASELINE" in only(result).place
+
+
+def test_treatment_starts_later_than_the_study(tables_of: Build, on_day: Callable[[int], str]) -> None:
+    """A scan between enrolment and the first dose is still baseline."""
+    tables = records(tables_of(CASE), visit="BASELINE", visit_number=1.5, on=on_day(5), longest_mm=Decimal(60))
+    tables["subject"]["first_dose_on"] = on_day(5)
+    assert judged(tables)[0].assessments.frame["baseline_mm"].tolist() == [80, 80]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_target_without_baseline_is_left_out_of_the_sums(tables_of: Build, on_day: Callable[[int], str], known: bool) -> None:
+    tables = records(tables_of(CASE), lesion="T9", visit="VISIT 2", visit_number=2, on=on_day(42), longest_mm=Decimal(99))
+    if known:
+        tables["lesion"] = pd.concat([tables["lesion"], tables["lesion"].iloc[:1].assign(lesion="T9")], ignore_index=True)
+    result, overall = judged(tables)
+    assert overall == ["PR", "PR"]
+    assert only(result).code == ("lesion-without-baseline" if known else "not-a-baseline-target")
+    assert only(result).effect == "the lesion is left out of the sums"
+
+
+def test_a_target_identified_and_never_measured_is_said(tables_of: Build) -> None:
+    tables = tables_of(CASE)
+    tables["lesion"] = pd.concat([tables["lesion"], tables["lesion"].iloc[:1].assign(lesion="T9")], ignore_index=True)
+    result, overall = judged(tables)
+    assert overall == ["PR", "PR"]
+    assert only(result).place == "measurement: subject S1, INVESTIGATOR, lesion T9"
+
+
+def test_without_any_baseline_nothing_can_be_judged_but_a_new_lesion_is_progression(tables_of: Build) -> None:
+    tables = tables_of({**CASE, "visits": [*CASE["visits"], {"day": 126, "target": {"T1": 9}, "new_lesion": "UNEQUIVOCAL"}]})
+    tables["measurement"] = tables["measurement"].iloc[2:]
+    result, overall = judged(tables)
+    assert overall == ["NE", "NE", "PD"]
+    assert result.findings.counts() == {"lesion-without-baseline": 2}
+
+
+def test_a_record_twice_at_a_visit_counts_once(tables_of: Build, on_day: Callable[[int], str]) -> None:
+    tables = records(tables_of(CASE), visit="VISIT 2", visit_number=2, on=on_day(42), longest_mm=Decimal(1))
+    result, _ = judged(tables)
+    assert result.assessments.frame["sum_mm"].tolist() == [32, 22]
+    assert (only(result).code, only(result).effect) == ("duplicate-record", "the first record of the visit counts")
+
+
+def test_a_visit_name_that_returns_on_another_day_is_another_assessment(tables_of: Build) -> None:
+    visits = [{**visit, "name": "UNSCHEDULED"} for visit in CASE["visits"]]
+    tables = tables_of({**CASE, "visits": [visits[0], {**visits[1], "target": {"T1": 40, "T2": 30}}]})
+    tables["measurement"].loc[2:, "visit_number"] = 2
+    result, overall = judged(tables)
+    assert overall == ["PR", "PD"]
+    assert only(result).code == "repeated-visit"
+
+
+def test_visits_are_judged_in_the_order_of_their_dates(tables_of: Build) -> None:
+    tables = tables_of({**CASE, "visits": [{"day": 84, "target": {"T1": 10, "T2": 12}}, {"day": 42, "target": {"T1": 25, "T2": 20}}]})
+    result, overall = judged(tables)
+    assert overall == ["SD", "PR"]
+    assert (only(result).code, only(result).field) == ("unordered-visits", "visit_number")
+
+
+@pytest.mark.parametrize("on", [None, "yesterday", "2023-02-30"])
+def test_an_assessment_without_a_date_is_not_judged(tables_of: Build, on: str | None) -> None:
+    tables = tables_of(CASE)
+    tables["measurement"].loc[2:3, "on"] = on
+    result, overall = judged(tables)
+    assert overall == ["PR"]
+    assert only(result).code == "assessment-without-date"
+
+
+def test_a_reported_response_before_the_start_is_no_response(tables_of: Build, on_day: Callable[[int], str]) -> None:
+    who = {"subject": "S1", "evaluator": "INVESTIGATOR", "evaluator_id": None, "test": "overall"}
+    rows = [who | {"visit": v, "on": on_day(d), "value": r} for v, d, r in (("SCREENING", -1, "PR"), ("VISIT 2", 42, "SD"))]
+    result, _ = judged(tables_of({"baseline": {}, "visits": []}) | {"response": pd.DataFrame(rows)})
+    best = result.of_subjects.set_index("parameter")["value"]
+    assert (best["BOR"], best["RSP"]) == ("SD", "N")
+    assert (only(result).code, only(result).place) == ("assessment-before-baseline", "response: subject S1")
+
+
+def test_a_lesion_merged_with_one_that_is_not_there_is_not_evaluated(tables_of: Build) -> None:
+    for other in ("T7", "T1", "T2"):
+        visits = [{"day": 42, "target": {"T1": f"MERGED WITH {other}", "T2": "MERGED WITH T1"}}]
+        result, overall = judged(tables_of({**CASE, "visits": visits}))
+        assert overall == ["NE"]
+        assert result.findings.counts() == {"merged-with-unmeasured": 2}
+
+
+def test_a_non_target_lesion_that_was_not_there_at_baseline_is_not_judged(tables_of: Build, on_day: Callable[[int], str]) -> None:
+    more = {"lesion": "N9", "role": "non-target", "state": "present", "visit": "VISIT 2", "visit_number": 2, "on": on_day(42)}
+    result, overall = judged(records(tables_of(CASE), **more))
+    assert overall == ["PR", "PR"]
+    assert only(result).effect == "the non-target lesion is not judged"
+
+
+def test_a_subject_unknown_or_twice_in_the_subject_table_is_no_crash(tables_of: Build) -> None:
+    tables = tables_of(CASE)
+    _, overall = judged(tables | {"subject": tables["subject"].assign(subject="S2")})
+    assert overall == ["PR", "PR"]
+    result, _ = judged(tables | {"subject": pd.concat([tables["subject"]] * 2)})
+    assert len(result.of_subjects) == 6
+
+
+def limits(count: int, organ: str) -> dict[str, Any]:
+    targets = [{"id": f"T{i}", "mm": 20, "nodal": False, "organ": organ.format(i)} for i in range(count)]
+    return {"baseline": {"target": targets}, "visits": [{"day": 42, "target": {f"T{i}": 20 for i in range(count)}}]}
+
+
+@pytest.mark.parametrize(
+    ("count", "organ", "codes"),
+    [(5, "O{}", []), (6, "O{}", ["too-many-targets"]), (2, "LUNG", []), (3, "LUNG", ["too-many-targets-in-an-organ"])],
+)
+def test_more_targets_than_allowed_are_a_finding_or_refused(tables_of: Build, count: int, organ: str, codes: list[str]) -> None:
+    result, overall = judged(tables_of(limits(count, organ)))
+    assert [f.code for f in result.findings] == codes
+    assert overall == ["SD"]
+    refused, overall = judged(tables_of(limits(count, organ)), baseline_limits="refuse")
+    assert overall == (["NE"] if codes else ["SD"])
+    assert [f.severity for f in refused.findings] == ["error"] * len(codes)
+
+
+@pytest.mark.parametrize(("mm", "nodal", "fine"), [(10, False, True), (9.9, False, False), (15, True, True), (14.9, True, False)])
+def test_the_least_size_of_a_target(tables_of: Build, mm: float, nodal: bool, fine: bool) -> None:
+    case = {"baseline": {"target": [{"id": "T1", "mm": mm, "nodal": nodal, "organ": "O"}]}, "visits": [{"day": 42, "target": {"T1": 20}}]}
+    assert (len(judged(tables_of(case))[0].findings) == 0) is fine
