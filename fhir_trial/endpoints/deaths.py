@@ -2,31 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fhir_trial.domain.dates import first_day, is_full_date, last_day, parse_when
 from fhir_trial.endpoints import columns as col
 from fhir_trial.endpoints.columns import NO_DAY
 from fhir_trial.endpoints.conventions import Conventions
-from fhir_trial.endpoints.fact_tables import dated, locate
+from fhir_trial.endpoints.fact_tables import dated, labels, locate
 from fhir_trial.errors import Finding, Findings
 
 SOURCES = {"dm": ("DM",), "dm+ds": ("DM", "DS"), "dm+ds+ae": ("DM", "DS", "AE")}
 """Where the date of death is taken from, by convention `death_date_source`: the first that has it."""
-
-
-class Death(NamedTuple):
-    """One record of a death."""
-
-    subject: int
-    when: str
-    domain: str
-    variable: str
-    sequence: float
 
 
 @dataclass(frozen=True)
@@ -38,35 +27,37 @@ class DeathRecords:
     alive: pd.DataFrame
     place: "pd.Index[Any]"
 
-    def all(self) -> list[Death]:
-        """Every dated record of a death."""
-        return [*self._patients(), *self._dispositions(), *self._events()]
+    def all(self) -> pd.DataFrame:
+        """Every dated record of a death: subject (its place), when (text), domain, variable, sequence."""
+        parts = [self._patients(), self._dispositions(), self._events()]
+        return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
-    def _patients(self) -> list[Death]:
-        patient = self.tables.get("patient")
-        if patient is None or "death_date" not in patient:
-            return []
-        rows = patient[patient["death_date"].notna().to_numpy(dtype=bool)]
-        return [
-            Death(s, str(w), "DM", "DTHDTC", np.nan)
-            for s, w in zip(locate(rows, self.place).tolist(), rows["death_date"], strict=True)
-            if s >= 0
-        ]
+    def _patients(self) -> pd.DataFrame:
+        patient = self.tables.get("patient", pd.DataFrame(columns=["subject"]))
+        rows = patient[col.column(patient, "death_date").notna().to_numpy(dtype=bool)]
+        return _records(locate(rows, self.place), col.column(rows, "death_date"), "DM", "DTHDTC", None)
 
-    def _dispositions(self) -> list[Death]:
+    def _dispositions(self) -> pd.DataFrame:
         rows = self.dispositions[(self.dispositions["event"] == "DEATH") & self.dispositions["text"].notna()]
-        found = zip(rows["subject"].tolist(), rows["text"].tolist(), rows["sequence"].tolist(), strict=True)
-        return [Death(s, w, "DS", "DSSTDTC", q) for s, w, q in found]
+        return _records(rows["subject"], rows["text"], "DS", "DSSTDTC", rows["sequence"])
 
-    def _events(self) -> list[Death]:
-        events = self.tables.get("adverse_event")
-        if events is None or not len(events):
-            return []
+    def _events(self) -> pd.DataFrame:
+        events = self.tables.get("adverse_event", pd.DataFrame(columns=["subject", "sequence"]))
         fatal = col.column(events, "outcome").astype(object).fillna("").str.upper().isin(("FATAL", "DEATH")).to_numpy(dtype=bool)
         rows = events[fatal | _has_death(events)]
-        day = col.column(rows, "end").where(col.column(rows, "end").notna(), col.column(rows, "start"))
-        found = zip(locate(rows, self.place).tolist(), day, rows["sequence"], strict=True)
-        return [Death(int(s), str(w), "AE", "AEENDTC", float(q)) for s, w, q in found if s >= 0 and pd.notna(w)]
+        when = col.column(rows, "end").astype(object).where(lambda end: end.notna(), col.column(rows, "start").astype(object))
+        return _records(locate(rows, self.place), when, "AE", "AEENDTC", rows["sequence"])
+
+
+def _records(subject: Any, when: "pd.Series[Any]", domain: str, variable: str, sequence: "pd.Series[Any] | None") -> pd.DataFrame:
+    """Records of deaths of enrolled subjects with the first and last day that each date can mean."""
+    number = np.nan if sequence is None else sequence.astype("float64").to_numpy()
+    text = labels(when.astype(object).to_numpy(), len(when))
+    frame = pd.DataFrame({"subject": np.asarray(subject, dtype=np.int64), "when": text, "sequence": number})
+    frame["domain"], frame["variable"] = labels(domain, len(frame)), labels(variable, len(frame))
+    frame["first"], frame["last"] = col.days(text, "first"), col.days(text, "last")
+    known: pd.DataFrame = frame.loc[(frame["subject"] >= 0) & (frame["first"] != NO_DAY)]
+    return known
 
 
 def _has_death(events: pd.DataFrame) -> npt.NDArray[np.bool_]:
@@ -79,32 +70,43 @@ def _has_death(events: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 
 def deaths(records: DeathRecords, conventions: Conventions, findings: Findings) -> pd.DataFrame:
-    """One fact a dead subject, from the first source that has a date; what disagrees or is missing is a finding."""
+    """One fact a dead subject, from the first source that has a date; what disagrees or is missing is a finding.
+
+    A date without a day is the one that `partial_date` names, and never before last known alive + 1 day.
+    """
     allowed = SOURCES[conventions.death_date_source]
-    chosen: dict[int, Death] = {}
-    every = [death for death in records.all() if parse_when(death.when)]
-    for death in sorted((d for d in every if d.domain in allowed), key=lambda d: (allowed.index(d.domain), d.when)):
-        if not agrees(chosen.setdefault(death.subject, death).when, death.when):
-            _find(findings, "death-dates-disagree", records, death, f"the date of {chosen[death.subject].domain} counts")
-    for death in {d.subject: d for d in every if d.subject not in chosen}.values():
-        _find(findings, "death-in-another-source", records, death, "the subject does not count as dead")
-    _report_undated(records, set(chosen), findings)
-    last_alive = _last_alive(records)
-    days = [_imputed(d.when, last_alive.get(d.subject), conventions.partial_date) for d in chosen.values()]
-    return dated(
-        np.array(list(chosen), dtype=np.int64),
-        np.array(days, dtype=np.int64),
-        [d.domain for d in chosen.values()],
-        [d.variable for d in chosen.values()],
-        np.array([d.sequence for d in chosen.values()], dtype=float),
-    )
+    every = records.all()
+    usable = every[every["domain"].isin(allowed)]
+    order = np.lexsort((usable["first"], usable["domain"].map(allowed.index).astype("int64")))
+    chosen = usable.iloc[order].drop_duplicates("subject").set_index("subject")
+    _report(records, usable, chosen, findings)
+    other = every[~every["subject"].isin(chosen.index)].drop_duplicates("subject", keep="last")
+    for subject, domain, when in zip(other["subject"], other["domain"], other["when"], strict=True):
+        _find(
+            findings,
+            "death-in-another-source",
+            f"{domain.lower()}: subject {records.place[subject]}",
+            when,
+            "the subject does not count as dead",
+        )
+    _report_undated(records, set(chosen.index), findings)
+    day = col.days(chosen["when"], conventions.partial_date)
+    after = _last_alive(records).reindex(chosen.index).fillna(-1).to_numpy(dtype=np.int64) + 1
+    day = np.where(chosen["first"] == chosen["last"], day, np.maximum(day, after))
+    return dated(chosen.index.to_numpy(), day, chosen["domain"].to_numpy(), chosen["variable"].to_numpy(), chosen["sequence"])
 
 
-def _find(findings: Findings, code: str, records: DeathRecords, death: Death, effect: str) -> None:
-    place = f"{death.domain.lower()}: subject {records.place[death.subject]}"
-    findings.add(
-        Finding(code, place, field=death.variable, found=death.when, expected="one date of death", severity="warning", effect=effect)
-    )
+def _report(records: DeathRecords, usable: pd.DataFrame, chosen: pd.DataFrame, findings: Findings) -> None:
+    """Findings for records whose date cannot be the same day as the one that counts; either may lack its day."""
+    counted = chosen.reindex(usable["subject"])
+    differs = (usable["first"].to_numpy() > counted["last"].to_numpy()) | (counted["first"].to_numpy() > usable["last"].to_numpy())
+    for subject, when, domain in zip(usable["subject"][differs], usable["when"][differs], counted["domain"][differs], strict=True):
+        place = f"{domain.lower()}: subject {records.place[subject]}"
+        _find(findings, "death-dates-disagree", place, when, f"the date of {domain} counts")
+
+
+def _find(findings: Findings, code: str, place: str, found: str | None, effect: str) -> None:
+    findings.add(Finding(code, place, field="death_date", found=found, expected="one date of death", severity="warning", effect=effect))
 
 
 def _report_undated(records: DeathRecords, dated_subjects: set[int], findings: Findings) -> None:
@@ -114,38 +116,12 @@ def _report_undated(records: DeathRecords, dated_subjects: set[int], findings: F
     dead = {int(s) for s in locate(said, records.place)} if len(said) else set()
     dead |= set(records.dispositions.loc[(records.dispositions["event"] == "DEATH") & records.dispositions["text"].isna(), "subject"])
     for subject in sorted(dead - dated_subjects - {-1}):
-        effect = "the death is no event: the subject is censored"
-        findings.add(
-            Finding(
-                "death-without-date", f"dm: subject {records.place[subject]}", expected="a date of death", severity="warning", effect=effect
-            )
-        )
+        place = f"dm: subject {records.place[subject]}"
+        _find(findings, "death-without-date", place, None, "the death is no event: the subject is censored")
 
 
-def agrees(a: str, b: str) -> bool:
-    """Whether two dates, either of which may lack its day, can be the same day.
-
-    >>> agrees("2023-05", "2023-05-20"), agrees("2023-05-19", "2023-05-20")
-    (True, False)
-    """
-    return first_day(a) <= last_day(b) and first_day(b) <= last_day(a)
-
-
-def _last_alive(records: DeathRecords) -> dict[int, int]:
+def _last_alive(records: DeathRecords) -> "pd.Series[Any]":
     """The last day, recorded to the day, on which each subject was seen alive: a disposition may be the death itself."""
     exact = records.alive[records.alive["exact"].to_numpy(dtype=bool) & (records.alive["domain"] != "DS").to_numpy()]
-    latest = exact.groupby("subject")["on"].max()
-    return dict(zip(latest.index.tolist(), latest.tolist(), strict=True))
-
-
-def _imputed(when: str, last_alive: int | None, partial: str) -> int:
-    """The day of death; one that had to be chosen is never before last known alive + 1 day.
-
-    >>> from fhir_trial.endpoints.columns import day_number
-    >>> _imputed("2023-05", day_number("2023-05-20", "mid"), "mid") == day_number("2023-05-21", "mid")
-    True
-    """
-    day = col.day_number(when, partial)
-    if is_full_date(when) or last_alive is None or day == NO_DAY:
-        return day
-    return max(day, last_alive + 1)
+    latest: pd.Series[Any] = exact.groupby("subject")["on"].max()
+    return latest

@@ -17,11 +17,25 @@ def no_facts() -> pd.DataFrame:
 
 def dated(subject: Ints, on: Ints, domain: Any, variable: Any, sequence: Any = None) -> pd.DataFrame:
     """A table of facts, those without a subject or a day left out; its index says which row each came from."""
-    frame = pd.DataFrame({"subject": subject, "on": on, "domain": domain, "variable": variable, "sequence": np.nan})
-    if sequence is not None:
-        frame["sequence"] = np.asarray(sequence, dtype=float)
+    size = len(subject)
+    frame = pd.DataFrame(
+        {
+            "subject": subject,
+            "on": on,
+            "domain": labels(domain, size),
+            "variable": labels(variable, size),
+            "sequence": np.full(size, np.nan) if sequence is None else np.asarray(sequence, dtype=float),
+        }
+    )
     known: pd.DataFrame = frame.loc[(subject >= 0) & (on != NO_DAY)]
     return known
+
+
+def labels(value: Any, size: int) -> "pd.Series[Any]":
+    """One word for all rows, or one a row, as plain objects: making strings of them costs more than all the rest."""
+    words = np.empty(size, dtype=object)
+    words[:] = value
+    return pd.Series(words, dtype=object)
 
 
 def on_days(values: "pd.Series[Any]", partial: str) -> Ints:

@@ -20,8 +20,9 @@ from fhir_trial.endpoints.fact_tables import dated, first_days, last_days, locat
 from fhir_trial.errors import Finding, Findings
 
 NOT_ENROLLED = ("screening", "screen-failure")
-INADEQUATE = ("NE", "ND", "NA", "")
-"""Overall responses that tell nothing on progression."""
+INADEQUATE, ADEQUATE, PROGRESSION = range(3)
+ADEQUACY = {"NE": INADEQUATE, "ND": INADEQUATE, "NA": INADEQUATE, "PD": PROGRESSION}
+"""What an overall response tells on progression: nothing, that there is none, or that it is there."""
 
 LAST_ALIVE_SOURCES = {"admiralonco": ("AE", "LB", "EX")}
 """Presets that take last known alive from these kinds of record only; the others take all, DM's own date before any."""
@@ -142,9 +143,10 @@ def _responders(responses: pd.DataFrame, parameter: str, place: "pd.Index[Any]",
 
 def _source(responses: pd.DataFrame) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_], npt.NDArray[np.float64]]:
     """Domain, date variable and sequence of the record behind each response."""
-    domain = responses["source_domain"].astype(object)
-    variable = domain.where(domain.isna(), domain.astype(str) + "DTC")
-    return domain.to_numpy(), variable.to_numpy(), responses["source_sequence"].to_numpy(dtype=float, na_value=np.nan)
+    codes, names = pd.factorize(responses["source_domain"])
+    domain = np.array([*names, None], dtype=object)[codes]
+    variable = np.array([*(f"{name}DTC" for name in names), None], dtype=object)[codes]
+    return domain, variable, responses["source_sequence"].to_numpy(dtype=float, na_value=np.nan)
 
 
 def _assessments(
@@ -162,12 +164,13 @@ def _assessments(
         moved = on_days(overall["progression_on"], partial)
         progressed_on = np.where(moved < stated, moved, progressed_on)
     assessed_on = last if conventions.censor_scan_date == "latest" else first
-    who, value = locate(overall, place), overall["value"].astype(object).fillna("")
+    who, value = locate(overall, place), col.words(overall, "value", ADEQUACY, ADEQUATE)
+    adequate = (value >= ADEQUATE) & overall["value"].notna().to_numpy(dtype=bool)
     source = _source(overall)
     every = {"assessment": dated(who, assessed_on, *source)}
     for name, chosen, on in (
-        ("progression", (value == "PD").to_numpy(), progressed_on),
-        ("adequate assessment", ~value.isin(INADEQUATE).to_numpy(), assessed_on),
+        ("progression", value == PROGRESSION, progressed_on),
+        ("adequate assessment", adequate, assessed_on),
     ):
         every[name] = dated(who[chosen], on[chosen], *(part[chosen] for part in source))
     recorded = [(name, tables[name]) for name in ("measurement", "response") if name in tables and len(tables[name])]

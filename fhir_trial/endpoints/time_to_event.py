@@ -13,7 +13,7 @@ import pandas as pd
 from fhir_trial.endpoints import columns as col
 from fhir_trial.endpoints.columns import NO_DAY, Ints
 from fhir_trial.endpoints.conventions import Conventions
-from fhir_trial.endpoints.fact_tables import first_days, no_facts
+from fhir_trial.endpoints.fact_tables import first_days, labels, no_facts
 from fhir_trial.endpoints.facts import Facts
 from fhir_trial.endpoints.time_to_event_rules import CENSORS, EVENTS, RESPONDERS_ONLY, TimeToEvent, under
 from fhir_trial.endpoints.windows import Span, death_gaps, horizon, in_window
@@ -100,7 +100,7 @@ def _first_event(endpoint: TimeToEvent, facts: Facts, conventions: Conventions, 
             for subject, gap in zip(rows["subject"][~counts], gaps[~counts], strict=True):
                 details[subject] = f"death {gap} d after" if gap != NO_DAY else "death without an assessment before"
             rows = rows[counts]
-        found.append(rows.assign(reason=event.reason, rank=event.rank))
+        found.append(rows.assign(reason=labels(event.reason, len(rows)).set_axis(rows.index), rank=event.rank))
     every = pd.concat(found, ignore_index=True)
     order = np.lexsort((every["rank"], every["on"], every["subject"]))
     return _ends(every.iloc[order].drop_duplicates("subject"), len(facts.subjects))
@@ -111,7 +111,8 @@ def _last_seen(endpoint: TimeToEvent, facts: Facts, span: Span, before: Ints | N
     found = [no_facts().assign(reason="")]
     for censor in (CENSORS[name] for name in endpoint.censors):
         rows = span.within(facts.named(censor.fact))
-        found.append((rows if before is None else rows[rows["on"].to_numpy() < before[rows["subject"]]]).assign(reason=censor.reason))
+        rows = rows if before is None else rows[rows["on"].to_numpy() < before[rows["subject"]]]
+        found.append(rows.assign(reason=labels(censor.reason, len(rows)).set_axis(rows.index)))
     every = pd.concat([part for part in found if len(part)] or found, ignore_index=True)
     # Last known alive as DM has it stands before the dates of other records (cli.md's SDTM facts; ADaM's LSTALVDT).
     order = np.lexsort((every["on"], every["domain"].to_numpy() == "DM", every["subject"]))
