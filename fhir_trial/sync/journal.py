@@ -35,6 +35,12 @@ STEPS = (
         digest TEXT NOT NULL,
         PRIMARY KEY (server, place)
     ) WITHOUT ROWID;
+    CREATE TABLE attempt (
+        server TEXT NOT NULL,
+        place TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        PRIMARY KEY (server, place, digest)
+    ) WITHOUT ROWID;
     """,
 )
 """The SQL of each schema version; step n makes version n + 1. Steps are only ever added."""
@@ -77,10 +83,16 @@ class Journal:
         """The journal of a folder of resources, `FOLDER/.fhir-trial/journal.sqlite`."""
         return cls(Path(folder) / FOLDER / FILE_NAME)
 
-    def begin(self, server: str, places: Iterable[str]) -> int:
-        """Write down that a request for these places is about to be sent; its number closes it."""
+    def begin(self, server: str, digests: Mapping[str, str | None]) -> int:
+        """Write down that a request for these places is about to be sent, with the digest of what is sent (None: a deletion).
+
+        Its number closes it. What was sent stays an attempt until the place is remembered: should the answer be lost for good, a later run
+        still knows its own writing from that of others.
+        """
         with self._writing() as db:
-            row = db.execute("INSERT INTO request (server, places) VALUES (?, ?)", (server, "\n".join(places)))
+            sent = [(server, place, digest) for place, digest in digests.items() if digest is not None]
+            db.executemany("INSERT OR IGNORE INTO attempt VALUES (?, ?, ?)", sent)
+            row = db.execute("INSERT INTO request (server, places) VALUES (?, ?)", (server, "\n".join(digests)))
             return int(row.lastrowid or 0)
 
     def close_request(self, number: int, outcome: Outcome, status: int | None = None) -> None:
@@ -88,16 +100,23 @@ class Journal:
         with self._writing() as db:
             db.execute("UPDATE request SET outcome = ?, status = ? WHERE number = ?", (outcome, status, number))
 
-    def remember(self, server: str, synced: Mapping[str, Synced], gone: Iterable[str] = ()) -> None:
+    def remember(self, server: str, digests: Mapping[str, str], gone: Iterable[str] = ()) -> None:
         """Keep what the server is now known to hold, and forget what is gone; all of it or nothing."""
+        gone = list(gone)
         with self._writing() as db:
-            db.executemany("INSERT OR REPLACE INTO synced VALUES (?, ?, ?)", ((server, place, s.digest) for place, s in synced.items()))
+            db.executemany("DELETE FROM attempt WHERE server = ? AND place = ?", ((server, place) for place in (*digests, *gone)))
+            db.executemany("INSERT OR REPLACE INTO synced VALUES (?, ?, ?)", ((server, *pair) for pair in digests.items()))
             db.executemany("DELETE FROM synced WHERE server = ? AND place = ?", ((server, place) for place in gone))
 
     def synced(self, server: str) -> dict[str, Synced]:
-        """What the server was last known to hold of ours, by `Type/id`."""
-        rows = self._db.execute("SELECT place, digest FROM synced WHERE server = ?", (server,))
-        return {place: Synced(digest) for place, digest in rows}
+        """What the server may hold of our writing, by `Type/id`: what was last synced, and what was sent since."""
+        rows = self._db.execute(
+            "SELECT place, digest FROM synced WHERE server = ?1 UNION ALL SELECT place, digest FROM attempt WHERE server = ?1", (server,)
+        )
+        found: dict[str, Synced] = {}
+        for place, digest in rows:
+            found[place] = Synced((*found[place].digests, digest)) if place in found else Synced((digest,))
+        return found
 
     def unanswered(self, server: str) -> list[Sent]:
         """The requests of an earlier run whose answers were never written down."""

@@ -23,9 +23,9 @@ ACTIONS: tuple[Action, ...] = ("create", "update", "unchanged", "conflict", "del
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """What we last wrote or saw unchanged of one resource: the digest of what it said."""
+    """What the server may hold of our writing: the digest of what was last synced, and of what was sent without an answer since."""
 
-    digest: str
+    digests: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ class _Decisions:
 
     def gone(self, place: str, theirs: Resource) -> Item:
         """What happens to a resource that we wrote and no longer have."""
-        changed = digest(theirs) != self._synced[place].digest
+        changed = digest(theirs) not in self._synced[place].digests
         if changed and self._choices.prefer is None:
             return Item("conflict", place, version=version_of(theirs), reason="no longer in the source, but changed on the server")
         if changed and self._choices.prefer == "server":
@@ -187,9 +187,9 @@ class _Decisions:
 
     def _changed_there(self, place: str, resource: Resource, theirs: Resource) -> str | None:
         last = self._synced.get(place)
-        if last is None or digest(theirs) == last.digest:
+        if last is None or digest(theirs) in last.digests:
             return None
-        ours_changed = digest(resource) != last.digest
+        ours_changed = digest(resource) not in last.digests
         return "changed on both sides since the last sync" if ours_changed else "changed on the server since the last sync"
 
 

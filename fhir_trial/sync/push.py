@@ -120,8 +120,8 @@ class _Work:
             self._journal.close_request(sent.number, "settled")
             self.report.resumed += 1
         known = self._journal.synced(self._server)
-        same = {i.place: Synced(digest(i.resource)) for i in self._plan.of("unchanged") if i.resource and i.reason is None}
-        self._journal.remember(self._server, {place: state for place, state in same.items() if known.get(place) != state})
+        same = {i.place: digest(i.resource) for i in self._plan.of("unchanged") if i.resource and i.reason is None}
+        self._journal.remember(self._server, {place: said for place, said in same.items() if known.get(place) != Synced((said,))})
 
     def write(self, items: list[Item], as_transaction: bool) -> Exchange[None]:
         """Write some items, together or one by one, until each is done, in conflict or rejected."""
@@ -154,7 +154,7 @@ class _Work:
     def _send(self, items: list[Item], as_transaction: bool) -> Exchange[tuple[Response | None, Exception]]:
         """Send one request, with its row in the journal before and its outcome after."""
         request = _transaction(items, self._plan.server) if as_transaction else _single(items[0])
-        number = self._journal.begin(self._server, (item.place for item in items))
+        number = self._journal.begin(self._server, {item.place: digest(item.resource) if item.resource else None for item in items})
         try:
             response = yield request
         except (Interrupted, BadAnswer) as error:
@@ -214,7 +214,7 @@ class _Work:
         return True
 
     def _done(self, items: Sequence[Item]) -> None:
-        written = {item.place: Synced(digest(item.resource)) for item in items if item.resource is not None}
+        written = {item.place: digest(item.resource) for item in items if item.resource is not None}
         self._journal.remember(self._server, written, [item.place for item in items if item.resource is None])
         for item in items:
             name = {"create": "created", "update": "updated"}.get(item.action, "deleted")

@@ -24,7 +24,7 @@ def test_a_second_process_refuses_and_a_killed_one_lets_go(tmp_path):
     script = textwrap.dedent(f"""
         from fhir_trial.sync.journal import Journal
         journal = Journal.of_folder({str(tmp_path)!r})
-        journal.begin("s", ["Patient/a"])
+        journal.begin("s", {{"Patient/a": "1"}})
         print("open", flush=True)
         input()
     """)
@@ -39,8 +39,8 @@ def test_a_second_process_refuses_and_a_killed_one_lets_go(tmp_path):
 
 def test_what_was_answered_is_closed_and_what_was_not_stays(tmp_path):
     with Journal(tmp_path / "j.sqlite") as journal:
-        first, second = journal.begin("s", ["Patient/a", "Patient/b"]), journal.begin("s", ["Patient/c"])
-        journal.begin("other", ["Patient/d"])
+        first, second = journal.begin("s", {"Patient/a": "1", "Patient/b": None}), journal.begin("s", {"Patient/c": "3"})
+        journal.begin("other", {"Patient/d": "4"})
         journal.close_request(first, "done", 200)
     with Journal(tmp_path / "j.sqlite") as journal:
         assert [(sent.number, sent.places) for sent in journal.unanswered("s")] == [(second, ("Patient/c",))]
@@ -48,11 +48,21 @@ def test_what_was_answered_is_closed_and_what_was_not_stays(tmp_path):
 
 def test_what_is_synced_is_kept_by_server_and_forgotten_when_gone():
     with Journal(":memory:") as journal:
-        journal.remember("s", {"Patient/a": Synced("1"), "Patient/b": Synced("2")})
-        journal.remember("t", {"Patient/a": Synced("9")})
-        journal.remember("s", {"Patient/a": Synced("3")}, gone=["Patient/b"])
-        assert journal.synced("s") == {"Patient/a": Synced("3")}
-        assert journal.synced("t") == {"Patient/a": Synced("9")}
+        journal.remember("s", {"Patient/a": "1", "Patient/b": "2"})
+        journal.remember("t", {"Patient/a": "9"})
+        journal.remember("s", {"Patient/a": "3"}, gone=["Patient/b"])
+        assert journal.synced("s") == {"Patient/a": Synced(("3",))}
+        assert journal.synced("t") == {"Patient/a": Synced(("9",))}
+
+
+def test_what_was_sent_is_ours_until_the_place_is_settled():
+    with Journal(":memory:") as journal:
+        journal.remember("s", {"Patient/a": "1"})
+        journal.begin("s", {"Patient/a": "2", "Patient/b": "5", "Patient/c": None})
+        journal.begin("s", {"Patient/a": "2"})
+        assert journal.synced("s") == {"Patient/a": Synced(("1", "2")), "Patient/b": Synced(("5",))}
+        journal.remember("s", {"Patient/a": "2"}, gone=["Patient/b"])
+        assert journal.synced("s") == {"Patient/a": Synced(("2",))}
 
 
 def test_the_file_is_private(tmp_path):
@@ -79,6 +89,6 @@ def test_a_full_disk_ends_the_run_before_anything_is_sent(tmp_path):
     with Journal(tmp_path / "j.sqlite") as journal:
         journal._db.execute("PRAGMA max_page_count = 6")
         with pytest.raises(PartlyDone, match="cannot be written"):
-            journal.begin("s", [f"Patient/{n}" for n in range(100_000)])
+            journal.begin("s", {f"Patient/{n}": "1" for n in range(100_000)})
         journal._db.execute("PRAGMA max_page_count = 100000")
         assert journal.unanswered("s") == []

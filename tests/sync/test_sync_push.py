@@ -151,6 +151,25 @@ def test_an_update_lost_after_it_was_made_is_no_conflict():
     assert server.held["Observation/o-0-0"]["meta"]["versionId"] == "2"
 
 
+def test_our_own_write_whose_answer_was_lost_for_good_is_no_conflict():
+    server, resources = MemoryServer(), cohort(1, 2)
+    with Journal(":memory:") as journal:
+        sync(resources, server.handle, journal)
+        resources[0]["status"] = "amended"
+        plan = run(make_plan(resources, STORE, journal.synced(STORE.base_url)), server.handle)
+
+        def acts_and_is_gone(request: Request) -> Response:
+            if request.method == "POST":
+                server.handle(request)
+            raise Interrupted("gone")
+
+        with pytest.raises(Unreachable):
+            run(apply(plan, journal), acts_and_is_gone)
+        resources[0]["status"] = "corrected"
+        report = sync(resources, server.handle, journal)
+    assert (report.updated, report.conflicts, report.resumed) == (1, [], 0)
+
+
 def test_a_server_that_never_takes_a_write_ends_in_one_error():
     server = MemoryServer()
     with Journal(":memory:") as journal, pytest.raises((ServerError, Unreachable)):

@@ -5,6 +5,7 @@ import logging
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 import responses
@@ -141,6 +142,20 @@ def test_answers_are_bounded_once_decoded(transport):
         with pytest.raises(BadAnswer, match="larger than 10000 bytes"):
             transport.send(Request("GET", path), 5)
     assert len(transport.send(Request("GET", "B"), 5).body) == 10_000
+
+
+ENDLESS = [name for name in READ_FAULTS if "without end" in name and "pages" not in name]
+
+
+@pytest.mark.parametrize("name", [*ENDLESS, "100 Continue for ever"])
+def test_what_never_ends_is_cut_by_its_size_and_not_by_patience(name: str):
+    server = FaultServer(READ_FAULTS[name])
+    transport = Transport(server.base_url, limit_bytes=1_000_000)
+    started = time.monotonic()
+    with server.serving(), pytest.raises((BadAnswer, Interrupted)):
+        transport.send(Request("GET", "Observation?_count=10&_offset=10"), 60)
+    assert time.monotonic() - started < 10
+    assert transport._budget.bytes_left > -200_000
 
 
 def test_a_server_that_is_not_there_was_sent_nothing():
