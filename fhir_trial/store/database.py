@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +33,14 @@ def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
+def _make_private(path: Path) -> None:
+    """Make a new database file that only its owner may read: it holds subject data."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise ConfigurationError(f"the store's database cannot be opened: {error.strerror}") from None
+
+
 class Store:
     """An embedded FHIR server's resources in one SQLite file, or in memory; safe to use from many threads.
 
@@ -46,8 +55,11 @@ class Store:
         self._path = str(path)
         self._clock = clock
         self._lock = threading.RLock()
+        self._opening = threading.Lock()
         self._readers = threading.local()
         self._opened: list[sqlite3.Connection] = []
+        if self._path != ":memory:":
+            _make_private(Path(self._path))
         self._writer = self._connect()
         try:
             migrate(self._writer, fhir)
@@ -66,7 +78,7 @@ class Store:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA cache_size = -65536")
         connection.execute("PRAGMA temp_store = MEMORY")
-        with self._lock:
+        with self._opening:
             self._opened.append(connection)
         return connection
 
@@ -105,7 +117,7 @@ class Store:
 
     def close(self) -> None:
         """Close every connection."""
-        with self._lock:
+        with self._lock, self._opening:
             for connection in self._opened:
                 connection.close()
             self._opened.clear()

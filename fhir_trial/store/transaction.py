@@ -23,8 +23,9 @@ def transaction(call: Call, whole: dict[str, Any], answer: Answer) -> Response:
     answers: dict[int, dict[str, Any]] = {}
     with call.store.writing() as connection:
         writer = Writer(call, connection)
-        for entry in entries:
-            _guarded(entry, _delete if entry.method == "DELETE" else _settle, call, writer)
+        for step in (_delete, _settle):
+            for entry in entries:
+                _guarded(entry, step, call, writer)
         _refuse_overlaps(entries)
         _write_all(call, writer, entries)
         for entry in entries:
@@ -47,6 +48,8 @@ def _guarded(entry: Entry, step: Any, call: Call, writer: Writer) -> Any:
 
 def _delete(call: Call, writer: Writer, entry: Entry) -> None:
     """Delete by id or condition; what is not there is no error in a transaction."""
+    if entry.method != "DELETE":
+        return
     if entry.path_id is None:
         found = one_match(call, writer, entry.type, entry.query)
     else:

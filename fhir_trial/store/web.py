@@ -86,6 +86,7 @@ def server(store: Store, token: str | None, host: str = "127.0.0.1", port: int =
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
+        listening.listen(128)
     except OSError as error:
         listening.close()
         raise ConfigurationError(f"port {port} of {host} cannot be used: {error.strerror}") from None
