@@ -108,8 +108,9 @@ def _backdated(rows: pd.DataFrame, derived: pd.DataFrame) -> pd.DataFrame:
         {n: object for n in [*WHO, "visit"]}
     )
     joined = rows.astype({n: object for n in [*WHO, "visit"]}).merge(earlier, on=[*WHO, "visit"], how="left", suffixes=("", "_seen"))
-    moved = joined["progression_day_seen"].notna() & (joined["value"] == PD)
-    return rows.assign(progression_day=joined["progression_day"].where(~moved, joined["progression_day_seen"]).to_numpy(dtype=np.int64))
+    seen = joined["progression_day_seen"].fillna(-1).to_numpy().astype(np.int64)
+    moved = joined["progression_day_seen"].notna().to_numpy() & (joined["value"] == PD).to_numpy()
+    return rows.assign(progression_day=np.where(moved, seen, rows["progression_day"].to_numpy()))
 
 
 def _without_refused(rows: pd.DataFrame, refused: pd.DataFrame) -> pd.DataFrame:
