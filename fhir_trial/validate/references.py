@@ -13,7 +13,7 @@ def aimed(element: Element, type_name: str, shapes: Shapes) -> tuple[Check, ...]
     """The checks on where a value of `element` leads; () for types that lead nowhere."""
     if type_name not in ("Reference", "CodeableReference"):
         return ()
-    allowed = _concrete(element.targets, shapes)
+    allowed = frozenset(element.targets) or shapes.resource_types
     expected = ", ".join(element.targets) or f"a resource type of FHIR {shapes.number}"
 
     def check(value: Any, context: Context) -> Problems:
@@ -45,14 +45,6 @@ def _target(reference: str, context: Context) -> str | None:
         return context.bundled.types[reference]
     found = literal(reference)
     return found.type if found else None
-
-
-def _concrete(targets: tuple[str, ...], shapes: Shapes) -> frozenset[str]:
-    """The resource types that `targets` stand for: R5 names abstract ones (`CanonicalResource`) too."""
-    if not targets:
-        return shapes.resource_types
-    abstract = [target for target in targets if target not in shapes.resource_types]
-    return frozenset(targets) | {r for r in shapes.resource_types if any(shapes.is_a(r, a) for a in abstract)}
 
 
 def _form(reference: Any, context: Context) -> Problems:

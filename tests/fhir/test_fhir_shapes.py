@@ -88,6 +88,22 @@ def test_weaker_bindings_keep_strength_and_url_only() -> None:
     assert category.binding_url == "http://hl7.org/fhir/ValueSet/adverse-event-category"
 
 
+def test_invariants_are_inherited_and_belong_to_their_element() -> None:
+    keys = [i.key for i in shapes("r4").invariants("Observation")]
+    assert keys[0].startswith("dom-")
+    assert {"dom-2", "obs-6", "obs-7"} <= set(keys)
+    limits = shapes("r4").element("Observation", "referenceRange")
+    assert limits is not None
+    assert [i.key for i in limits.invariants] == ["obs-3"]
+
+
+@pytest.mark.parametrize("fhir", VERSION_NAMES)
+def test_references_lead_to_concrete_types(fhir: str) -> None:
+    known = shapes(fhir)
+    targets = {t for name in known.types for e in known.elements(name).values() for t in e.targets}
+    assert targets <= known.resource_types
+
+
 def test_search_expressions_speak_of_one_type() -> None:
     parameters = shapes("r5").search_parameters("AdverseEvent")
     assert parameters["code"].expression == "AdverseEvent.code"

@@ -247,6 +247,35 @@ def test_a_reference_into_nothing_leaves_the_contained_resource_alone() -> None:
     assert [f.code for f in findings] == ["invariant-ref-1", "invariant-dom-3"]
 
 
+@pytest.mark.parametrize(
+    ("contained", "performer", "codes"),
+    [
+        # one contained resource refers to another of the same container
+        ([{"resourceType": "PractitionerRole", "id": "r", "practitioner": {"reference": "#p"}}], "#r", []),
+        # and one to the container itself, which is reference enough
+        ([{"resourceType": "Provenance", "id": "v", "target": [{"reference": "#"}]}], "#p", []),
+        ([{"resourceType": "Basic", "id": "v", "code": {"text": "x"}}], "#p", ["invariant-dom-3"]),
+        ([{"resourceType": "Basic", "id": "v", "code": {"text": "x"}, "subject": {"reference": "#w"}}], "#v", ["invariant-ref-1"]),
+    ],
+)
+def test_contained_resources_refer_to_each_other(contained: list[Json], performer: str, codes: list[str]) -> None:
+    provenance = {"recorded": "2024-01-01T00:00:00Z", "agent": [{"who": {"display": "A"}}]}
+    listed = [c | (provenance if c["resourceType"] == "Provenance" else {}) for c in contained]
+    whole = OBSERVATION | {
+        "contained": [*OBSERVATION["contained"], *listed],
+        "performer": [{"reference": "#p"}],
+        "focus": [{"reference": performer}],
+    }
+    assert [f.code for f in validate(whole)] == codes
+
+
+@pytest.mark.parametrize(("status", "codes"), [("draft", []), ("active", ["invariant-cmd-1"])])
+def test_an_invariant_of_a_part_sees_the_whole_resource(status: str, codes: list[str]) -> None:
+    target = {"code": "b", "relationship": "source-is-broader-than-target"}
+    concept_map = {"resourceType": "ConceptMap", "status": status, "group": [{"element": [{"code": "a", "target": [target]}]}]}
+    assert [f.code for f in validate(concept_map, "r5") if f.severity == "error"] == codes
+
+
 ABSENT = {"extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]}
 
 
