@@ -3,11 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
+import pyarrow as pa
+
 from fhir_trial.domain.entities import Entity
 from fhir_trial.errors import Finding, Findings
 from fhir_trial.fhir.shapes import Shapes
 from fhir_trial.mapping.codecs import field_types, key_part
 from fhir_trial.mapping.compile import Compiled
+from fhir_trial.mapping.decode import decode_tables
 from fhir_trial.mapping.errors import BadValue
 from fhir_trial.mapping.keys import join_key, logical_id, split_key, system_of
 from fhir_trial.mapping.reader import Known, build, compile_reader
@@ -151,6 +154,10 @@ class EntityMap(Generic[E]):
     def views(self) -> dict[str, Json]:
         """The ViewDefinitions by table name: the entity's own, and one for each repeat (`subject_dispositions`)."""
         return entity_views(self._compiled)
+
+    def decode(self, raw: Mapping[str, pa.Table], findings: Findings) -> pa.Table:
+        """The entity's table from what its views gave (raw tables by view name); `findings` says what could not be read."""
+        return decode_tables(self._compiled, raw, findings)
 
 
 def _constant_check(root: Node) -> Callable[[Json], bool]:
