@@ -40,7 +40,7 @@ def measurements(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Rows of the tables measurement and sum_of_diameters; lesions that TR alone has are entered in `lesions`."""
     rows = [record for record in tumour_records(raw, TR, reading) if _read_result(record, raw, reading)]
-    sums = [record | {"sum_mm": record["mm"]} for record in rows if record["test"] == "SUMDIAM" and record["mm"] is not None]
+    sums = [record | {"sum_mm": record["mm"]} for record in rows if record["test"] == "SUMDIAM" and _has_length(record, raw, reading)]
     numbered(sums, ("subject", "evaluator", "evaluator_id", "visit"), raw, TR, reading)
     of_lesions = [record for record in rows if record["test"] != "SUMDIAM" and _has_lesion(record, raw, reading)]
     joined = _join(of_lesions, raw, reading)
@@ -56,6 +56,16 @@ def _has_lesion(record: Record, raw: RawDomain, reading: Reading) -> bool:
     return record["lesion"] is not None
 
 
+def _has_length(record: Record, raw: RawDomain, reading: Reading) -> bool:
+    """Whether a sum has a value; one that was not done has none and is left out."""
+    if record["mm"] is None:
+        reading.report(
+            "sum-without-value", raw, record["row"], "TRSTRESN", found=record["state"], expected="a sum in mm", severity="warning",
+            effect=LEFT_OUT,
+        )  # fmt: skip
+    return record["mm"] is not None
+
+
 def _read_result(record: Record, raw: RawDomain, reading: Reading) -> bool:
     """Give the row `mm`, `state` and `merged_with`; False, with a finding, where its result is neither a length nor a state."""
     record["test"] = record["test"].upper()
@@ -64,10 +74,19 @@ def _read_result(record: Record, raw: RawDomain, reading: Reading) -> bool:
     named = STATES.get((words or "").upper()) or STATES.get((record["result"] or "").upper())
     record["state"] = "merged" if record["merged_with"] else "not-done" if record["not_done"] else named
     record["mm"] = None
+    if record["test"] == "TUMSTATE":
+        return _has_state(record, raw, reading)
     number = record["number"] if record["state"] else record["number"] or record["character"] or record["result"]
     if number is None and record["state"] is not None:
         return True
     return _read_length(record, number, raw, reading)
+
+
+def _has_state(record: Record, raw: RawDomain, reading: Reading) -> bool:
+    if record["state"] is None:
+        found, expected = record["character"] or record["result"], f"one of {', '.join(STATES)}, MERGED WITH a lesion"
+        reading.report("unknown-code", raw, record["row"], "TRSTRESC", found=found, expected=expected, effect=LEFT_OUT)
+    return record["state"] is not None
 
 
 def _read_length(record: Record, number: str | None, raw: RawDomain, reading: Reading) -> bool:

