@@ -20,14 +20,22 @@ def validate_files(paths: Iterable[Path], fhir: str = DEFAULT) -> Iterator[Findi
     `place` is `file Type/id`, `row` the line in the file, from 1.
     """
     for path in paths:
-        for file in sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES) if path.is_dir() else [path]:
+        for file in _files(path):
             yield from _file(file, fhir)
+
+
+def _files(path: Path) -> list[Path]:
+    """The file itself, or the FHIR files of a folder; `UsageError` when there are none."""
+    if not path.exists():
+        raise UsageError(f"{path}: no such file")
+    found = sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES and p.is_file()) if path.is_dir() else [path]
+    if not found:
+        raise UsageError(f"{path}: no file ends in {' or '.join(SUFFIXES)}")
+    return found
 
 
 def _file(path: Path, fhir: str) -> Iterator[Finding]:
     """The findings of one file."""
-    if not path.exists():
-        raise UsageError(f"{path}: no such file")
     if path.suffix == ".ndjson":
         with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):

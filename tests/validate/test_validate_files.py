@@ -54,6 +54,8 @@ def test_a_file_of_another_kind_or_none_is_a_usage_error(tmp_path: Path) -> None
         rows(tmp_path / "a.xml")
     with pytest.raises(UsageError, match="no such file"):
         rows(tmp_path / "absent.json")
+    with pytest.raises(UsageError, match="no file ends in"):
+        rows(tmp_path)
 
 
 @pytest.mark.parametrize(
