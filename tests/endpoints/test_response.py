@@ -81,14 +81,13 @@ RULES: list[tuple[list[tuple[int, str | None]], dict[str, object], str]] = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.parametrize(("visits", "changed", "expected"), RULES)
 def test_best_responses(reported: Callable[..., Any], visits: list[Any], changed: dict[str, object], expected: str) -> None:
     result = respond(reported(*visits), preset("protocol").with_settings(changed))
     assert best(result) == expected.split()
 
 
-def test_responses_after_new_therapy_or_withdrawal_do_not_count(reported: Callable[..., Any], on_day: Day) -> None:
+def test_responses_after_new_therapy_do_not_count(reported: Callable[..., Any], on_day: Day) -> None:
     def therapy(day: int, category: str) -> pd.DataFrame:
         return pd.DataFrame([{"subject": "S1", "category": category, "start": on_day(day)}])
 
@@ -103,19 +102,21 @@ def test_responses_after_new_therapy_or_withdrawal_do_not_count(reported: Callab
     for more, changed, bor, rows in cases:
         result = respond(reported(*visits) | more, preset("protocol").with_settings(changed))
         assert (best(result)[0], len(result.at_visits)) == (bor, rows), (more, changed)
-    for day, scope, bor, rows in (
-        (83, "STUDY PARTICIPATION", "SD", 1),
-        (84, "STUDY PARTICIPATION", "PR", 2),
-        (83, "STUDY TREATMENT", "PR", 3),
-    ):
-        left = [{"sequence": 1, "event": "WITHDRAWAL BY SUBJECT", "scope": scope, "on": on_day(day)}]
-        result = respond(reported(*visits, dispositions=left), preset("protocol"))
-        assert (best(result)[0], len(result.at_visits)) == (bor, rows), (day, scope)
-        assert result.findings.counts() == ({"response-not-seen": 1} if rows < 3 else {})
-        assert (
-            best(respond(reported(*visits, dispositions=left), preset("protocol").with_settings({"ignore_after_withdrawal": False})))[0]
-            == "PR"
-        )
+
+
+WITHDRAWALS = [(83, "STUDY PARTICIPATION", "SD", 1), (84, "STUDY PARTICIPATION", "PR", 2), (83, "STUDY TREATMENT", "PR", 3)]
+
+
+@pytest.mark.parametrize(("day", "scope", "bor", "rows"), WITHDRAWALS)
+def test_responses_after_withdrawal_are_not_seen(
+    reported: Callable[..., Any], on_day: Day, day: int, scope: str, bor: str, rows: int
+) -> None:
+    left = [{"sequence": 1, "event": "WITHDRAWAL BY SUBJECT", "scope": scope, "on": on_day(day)}]
+    tables = reported((42, "SD"), (84, "PR"), (126, "PR"), dispositions=left)
+    result = respond(tables, preset("protocol"))
+    assert (best(result)[0], len(result.at_visits)) == (bor, rows)
+    assert result.findings.counts() == ({"response-not-seen": 1} if rows < 3 else {})
+    assert best(respond(tables, preset("protocol").with_settings({"ignore_after_withdrawal": False})))[0] == "PR"
 
 
 @pytest.mark.parametrize(("start", "bor"), [("enrollment", "NE"), ("consent", "SD"), ("first_dose", "NE"), ("randomization", "NE")])
@@ -172,8 +173,8 @@ def test_progression_is_dated_to_the_equivocal_lesion_where_asked(tables_of: Bui
     visits = [{"day": d, "target": {"T1": 30}, "new_lesion": n} for d, n in ((42, "EQUIVOCAL"), (84, "UNEQUIVOCAL"))]
     tables = tables_of({"baseline": {"target": [{"id": "T1", "mm": 30, "nodal": False}]}, "visits": visits})
     rows = {}
-    for name, response in (("derived", tables["response"]), ("reported", reported((42, "SD"), (84, "PD"))["response"])):
-        response = response.assign(visit=["VISIT 2", "VISIT 3"]) if name == "reported" else response
+    told = reported((42, "SD"), (84, "PD"))["response"].assign(visit=["VISIT 2", "VISIT 3"])
+    for name, response in (("derived", tables["response"]), ("reported", told)):
         for back in (False, True):
             result = respond(tables | {"response": response}, preset("protocol").with_settings({"backdate_equivocal": back}))
             ovr = result.at_visits[result.at_visits["parameter"] == "OVR"]
