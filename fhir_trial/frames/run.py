@@ -8,7 +8,7 @@ import pyarrow as pa
 from fhir_trial.errors import Finding, Findings, InputError, UsageError
 from fhir_trial.fhir.versions import DEFAULT
 from fhir_trial.fhirpath import FhirPathError
-from fhir_trial.frames.decoding import Batch, Decoding
+from fhir_trial.frames.decoding import Batch, Decoding, collector_paused
 from fhir_trial.frames.definition import read_view
 from fhir_trial.frames.program import build
 from fhir_trial.frames.projection import needs, struct_type
@@ -52,7 +52,8 @@ class ViewRunner:
     def _batch(self, batch: Batch, findings: Findings) -> Iterator[pa.RecordBatch]:
         findings.extend(batch.findings)
         columns: list[list[Any]] = [[] for _ in self.view.columns]
-        failures, others = self._program(batch.resources, columns)
+        with collector_paused():
+            failures, others = self._program(batch.resources, columns)
         for index, error in failures:
             place, row = batch.place(index)
             findings.add(_failure(error, place, row))
