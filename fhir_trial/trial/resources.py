@@ -1,0 +1,73 @@
+"""Trial data as FHIR resources and back: the mapping's rules over whole tables."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fhir_trial.domain.study import StudyDefinition
+from fhir_trial.domain.tables import TrialData
+from fhir_trial.errors import Findings
+from fhir_trial.frames import run_view
+from fhir_trial.mapping import load
+
+Resource = dict[str, Any]
+
+SYNTHETIC = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HTEST", "display": "test health data"}
+"""The security label of every resource that is about no real person."""
+
+
+def mark_synthetic(resource: Resource) -> Resource:
+    """The resource with HL7's label for test data."""
+    return resource | {"meta": {"security": [dict(SYNTHETIC)]}}
+
+
+def is_synthetic(resource: Mapping[str, Any]) -> bool:
+    """Whether the resource carries HL7's label for test data."""
+    labels = (resource.get("meta") or {}).get("security") or ()
+    return any(label.get("code") == SYNTHETIC["code"] and label.get("system") == SYNTHETIC["system"] for label in labels)
+
+
+def to_resources(data: TrialData, fhir: str, findings: Findings) -> list[Resource]:
+    """Every row of `data` as a resource, targets before those that refer to them; `findings` names the rows that could not be written."""
+    mapping = load(fhir, data.study)
+    written = []
+    for entity in mapping:
+        rules = mapping[entity]
+        for row in data.rows(entity):
+            resource = rules.write(row, findings)
+            if resource is not None:
+                written.append(mark_synthetic(resource) if data.synthetic else resource)
+    return written
+
+
+def from_resources(resources: Iterable[Resource], study: StudyDefinition, fhir: str) -> TrialData:
+    """The trial's tables from resources, by the views of the mapping's own rules; what could not be read stands in `findings`."""
+    mapping = load(fhir, study)
+    by_type: dict[str, list[Resource]] = {}
+    for resource in resources:
+        by_type.setdefault(resource["resourceType"], []).append(resource)
+    findings = Findings()
+    tables = {}
+    for entity in mapping:
+        rules = mapping[entity]
+        of_type = by_type.get(rules.resource_type, [])
+        table = rules.decode({name: run_view(view, of_type, fhir) for name, view in rules.views().items()}, findings)
+        if table.num_rows:
+            tables[entity] = table
+    synthetic = any(is_synthetic(resource) for of_type in by_type.values() for resource in of_type)
+    return TrialData(study, tables, synthetic, findings)
+
+
+def by_type(resources: Iterable[Resource]) -> dict[str, list[Resource]]:
+    """The resources of each type, in the order in which the types first appear."""
+    found: dict[str, list[Resource]] = {}
+    for resource in resources:
+        found.setdefault(resource["resourceType"], []).append(resource)
+    return found
+
+
+def losses(fhir: str, study: StudyDefinition, findings: Findings) -> dict[str, Any]:
+    """What `fhir` cannot hold of the trial: fields declared lossy with their reasons, and rows that could not be written."""
+    mapping = load(fhir, study)
+    declared = {entity: dict(mapping[entity].lossy) for entity in mapping if mapping[entity].lossy}
+    rows = [{"place": f.place, "field": f.field, "expected": f.expected} for f in findings]
+    return {"fhir": fhir, "study": study.id, "declared": declared, "rows": rows}
