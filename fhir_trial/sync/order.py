@@ -80,8 +80,9 @@ class _Components:
         if parent is not None:
             self._low[parent] = min(self._low[parent], self._low[place])
         if self._low[place] == self._number[place]:
-            at = self._stack.index(place)
-            group, self._stack[at:] = self._stack[at:], []
+            group = [self._stack.pop()]
+            while group[-1] != place:
+                group.append(self._stack.pop())
             self._on_stack.difference_update(group)
             self.found.append(sorted(group))
 
