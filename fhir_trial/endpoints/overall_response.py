@@ -44,26 +44,26 @@ def _either(reported: pd.DataFrame, derived: pd.DataFrame) -> pd.DataFrame:
     """Of each evaluator what was reported, if a response ever was: visits not done alone are none."""
     reporting = reported.loc[reported["stated"].to_numpy(dtype=bool), "evaluator"].unique()
     parts = [reported[reported["evaluator"].isin(reporting)], derived[~derived["evaluator"].isin(reporting)]]
-    return pd.concat([part for part in parts if len(part)] or parts[1:], ignore_index=True)
+    return col.stacked(parts if len(parts[0]) else parts[1:])
 
 
 def _reported(tables: Mapping[str, pd.DataFrame], test: str, conventions: Conventions, findings: Findings) -> pd.DataFrame:
     table = tables.get("response", pd.DataFrame(columns=["test", *WHO]))
     rows = table[(col.column(table, "test") == test).to_numpy(dtype=bool)].reset_index(drop=True)
-    not_done = (col.column(rows, "not_done").astype("float64") == 1.0).to_numpy()
+    not_done = col.numbers(rows, "not_done") == 1.0
     words = col.column(rows, "value").astype(object).where(lambda v: v.notna(), None)
     value = col.words(rows, "value", CODES)
     value = np.where((value < 0) & not_done & words.isna().to_numpy(), NE, value)
-    frame = pd.DataFrame({name: col.column(rows, name).astype(object) for name in (*WHO, "visit")}).assign(
-        visit_number=col.column(rows, "visit_number").astype("float64"),
+    frame = pd.DataFrame({name: col.categories(col.column(rows, name)) for name in (*WHO, "visit")}).assign(
+        visit_number=col.numbers(rows, "visit_number"),
         day=col.days(col.column(rows, "on"), conventions.partial_date),
         progression_day=NO_DAY,
         value=value,
-        accepted=(col.column(rows, "accepted").astype("float64") == 1.0).to_numpy(),
+        accepted=col.numbers(rows, "accepted") == 1.0,
         reason=np.where(not_done, "assessment not done", "as reported"),
         source_domain="RS",
         stated=words.notna(),
-        source_sequence=col.column(rows, "sequence").astype("float64"),
+        source_sequence=col.numbers(rows, "sequence"),
     )
     undated = (frame["day"] == NO_DAY).to_numpy()
     _report(frame[value < 0].assign(found=words[value < 0]), "unknown-response", ", ".join(CODES), findings)
