@@ -67,6 +67,13 @@ def last_change(connection: sqlite3.Connection) -> tuple[int, int]:
     return found or (0, 0)
 
 
+def time_of(connection: sqlite3.Connection, change: int) -> int:
+    """When the store was last written to as of a change, in microseconds; 0 when it was not yet."""
+    query = "SELECT updated FROM versions WHERE change <= ? ORDER BY change DESC LIMIT 1"
+    found: tuple[int] | None = connection.execute(query, (change,)).fetchone()
+    return found[0] if found else 0
+
+
 def append(connection: sqlite3.Connection, row: Row, previous: Row | None) -> Row:
     """Add a version, end the previous one; the row with its number."""
     cursor = connection.execute(

@@ -18,7 +18,7 @@ from fhir_trial.store.call import Call, body_response
 from fhir_trial.store.criteria import Condition, Pairs, current
 from fhir_trial.store.moments import instant, span
 from fhir_trial.store.refusals import Refusal, bad_value, unknown_parameter
-from fhir_trial.store.rows import Row, last_change, latest, select
+from fhir_trial.store.rows import Row, last_change, latest, select, time_of
 
 PAGE, LARGEST_PAGE = 100, 1000
 CONTROLS = frozenset({"_count", "_sort", "_total", "_summary", "_page", "_format", "_pretty"})
@@ -145,7 +145,7 @@ def search(call: Call) -> Response:
         total = _total(connection, where, page, controls)
         wanted = page.size and controls.get("_summary") != "count"
         rows, following = _rows(connection, where, page, controls.get("_sort", "")) if wanted else ([], None)
-        as_of = last_change(connection)[1]
+        as_of = time_of(connection, page.snapshot)
     return _bundle(call, "searchset", as_of, total, _links(call, page, following, total), [_match(call, row) for row in rows])
 
 
@@ -191,7 +191,7 @@ def history(narrowed: Callable[[Call], Condition]) -> Callable[[Call], Response]
             rows, following = _rows(connection, where, page, "-_lastUpdated")
             if len(call.path) > 2 and not total and latest(connection, call.type, call.id) is None:
                 raise Refusal(404, "not-found", "no such resource")
-            as_of = last_change(connection)[1]
+            as_of = time_of(connection, page.snapshot)
         return _bundle(call, "history", as_of, total, _links(call, page, following, total), [_history_entry(call, row) for row in rows])
 
     return answer

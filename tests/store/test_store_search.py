@@ -1,7 +1,10 @@
+import datetime as dt
 from typing import Any
 
 import pytest
 
+from fhir_trial.fhir.http import Request
+from fhir_trial.store import Store, handle
 from fhir_trial.store.criteria import split
 from fhir_trial.store.moments import span
 
@@ -199,6 +202,32 @@ def test_history_pages_are_of_one_moment_and_begin_with_the_newest(ask):
     found, totals = _walk(ask, "_history?_count=3", lambda: ask("POST", "Patient", {"resourceType": "Patient"}))
     assert found == [(f"p{number}", version) for version in "21" for number in (4, 3, 2, 1, 0)]
     assert set(totals) == {10}
+
+
+def test_every_page_has_the_time_of_the_first_so_that_since_misses_nothing():
+    moments = iter(dt.datetime(2026, 1, 1, 0, 0, second, tzinfo=dt.UTC) for second in range(60))
+    store = Store(":memory:", clock=lambda: next(moments))
+
+    def ask(method: str, url: str, body: bytes | None = None) -> Any:
+        return handle(store, Request(method, url, {}, body)).json()
+
+    for _ in range(3):
+        ask("POST", "Patient", b'{"resourceType":"Patient"}')
+    first = ask("GET", "Patient?_count=2")
+    between = ask("POST", "Patient", b'{"resourceType":"Patient"}')["id"]
+    second = ask("GET", first["link"][1]["url"])
+    assert first["meta"] == second["meta"] == {"lastUpdated": "2026-01-01T00:00:02.000Z"}
+    since = ask("GET", f"Patient/_history?_since={second['meta']['lastUpdated']}")
+    assert between in [e["resource"]["id"] for e in since["entry"]]
+    store.close()
+
+
+def test_time_never_runs_backwards():
+    moments = iter((dt.datetime(2026, 1, 2, tzinfo=dt.UTC), dt.datetime(2026, 1, 1, tzinfo=dt.UTC)))
+    store = Store(":memory:", clock=lambda: next(moments))
+    times = [handle(store, Request("POST", "Patient", {}, b'{"resourceType":"Patient"}')).json()["meta"]["lastUpdated"] for _ in range(2)]
+    assert times == ["2026-01-02T00:00:00.000Z"] * 2
+    store.close()
 
 
 def test_since_with_the_time_of_a_bundle_misses_nothing(ask):
