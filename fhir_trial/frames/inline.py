@@ -63,6 +63,16 @@ def chain_of(typed: Typed, need: Need, constants: Mapping[str, Items]) -> Chain 
     return Chain(steps, end, typed.type_name)
 
 
+def ask_for_siblings(chain: Chain, need: Need) -> None:
+    """Need the sibling of the primitive at the chain's end, where one without a value counts."""
+    if chain.steps and _reads_sibling(chain, chain.steps[-1]):
+        inner_need(replace(chain, steps=chain.steps[:-1]), need).sibling(chain.steps[-1].field)
+
+
+def _reads_sibling(chain: Chain, step: Step) -> bool:
+    return step.field.is_primitive and not step.field.many and (step.breaks or chain.end in ("exists", "empty"))
+
+
 def inner_need(chain: Chain, need: Need) -> Need:
     """What is needed of the items that the chain ends at."""
     for step in chain.steps:
@@ -177,7 +187,7 @@ def write_chain(source: SourceText, chain: Chain, owner: str, found: Callable[[s
     step, rest = chain.steps[0], replace(chain, steps=chain.steps[1:])
     reads = attribute(owner, step.field.json)
     if step.field.is_primitive:
-        _write_primitive(source, step, owner, chain.end in ("exists", "empty"), found)
+        _write_primitive(source, chain, owner, found)
         return
     item = source.name("t")
     test = " and ".join([f"{item} is not None", *(condition(item) for condition in step.conditions)])
@@ -192,8 +202,9 @@ def write_chain(source: SourceText, chain: Chain, owner: str, found: Callable[[s
             source.write("break")
 
 
-def _write_primitive(source: SourceText, step: Step, owner: str, counts: bool, found: Callable[[str], None]) -> None:
+def _write_primitive(source: SourceText, chain: Chain, owner: str, found: Callable[[str], None]) -> None:
     """A primitive ends the chain; one without a value but with extensions is an item where items count or only the first is wanted."""
+    step = chain.steps[0]
     item, reads = source.name("t"), attribute(owner, step.field.json)
     if step.field.many:
         with source.block(f"for {item} in {reads} or ():"), source.block(f"if {item} is not None:"):
@@ -204,14 +215,18 @@ def _write_primitive(source: SourceText, step: Step, owner: str, counts: bool, f
         found(item)
         if step.breaks:
             source.write("break")
-    if counts or step.breaks:
+    if _reads_sibling(chain, step):
         with source.block(f"elif {attribute(owner, '_' + step.field.json)} is not None:"):
-            found(item) if counts else None
+            if chain.end:
+                found(item)
             source.write("break" if step.breaks else "pass")
 
 
 def write_cell(source: SourceText, chain: Chain, owner: str, cell: Cell) -> None:
     """Statements that put the value of a column, or of a condition, into `cell.variable`."""
+    if len(chain.steps) == 1 and chain.steps[0].field.is_primitive and not (chain.many or chain.end or cell.convert or cell.collection):
+        source.write(f"{cell.variable} = {attribute(owner, chain.steps[0].field.json)}")
+        return
     start = {"exists": "False", "empty": "True"}.get(chain.end, "[]" if cell.collection else "None")
     source.write(f"{cell.variable} = {start}")
 

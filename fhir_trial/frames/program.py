@@ -17,8 +17,8 @@ from fhir_trial.fhirpath.nodes import Scope, read
 from fhir_trial.fhirpath.syntax import Binary, Constant
 from fhir_trial.frames.columns import converter
 from fhir_trial.frames.definition import ViewError
-from fhir_trial.frames.inline import Cell, Chaining, chain_of, inner_need, write_cell, write_chain
-from fhir_trial.frames.projection import Need
+from fhir_trial.frames.inline import Cell, Chain, Chaining, ask_for_siblings, chain_of, inner_need, write_cell, write_chain
+from fhir_trial.frames.projection import Need, Walker
 from fhir_trial.frames.source_text import SourceText
 from fhir_trial.frames.values import checked, many_values, one_value, repeated, several
 from fhir_trial.frames.view import Column, Each, Select, View
@@ -35,16 +35,23 @@ RAISED = (Unanswerable, FhirPathError, ValueError, TypeError, ArithmeticError, A
 
 @dataclass(frozen=True)
 class _Context:
-    """The names of the item that a select's paths start from, its scope and its index; `need` where it is a struct that can be read."""
+    """The names of the item that a select's paths start from, its scope and its index, and what is needed of it.
+
+    `need` stands where the item is a struct that statements can read, `focus` whatever it is.
+    """
 
     item: str
     scope: str
     index: str
     need: Need | None
+    focus: list[Need]
 
 
 def build(view: View, need: Need) -> Program:
-    """The loop of a view over structs (or objects) decoded to `need`; raises `ViewError` where it nests too many loops."""
+    """The loop of a view over structs (or objects) decoded to `need`, to which it adds the siblings of primitives that it reads.
+
+    Raises `ViewError` where the view nests too many loops.
+    """
     writer = _Writer(view, need)
     text = writer.text()
     names: dict[str, Any] = dict(writer.source.names)
@@ -57,6 +64,7 @@ class _Writer:
     def __init__(self, view: View, need: Need) -> None:
         self.view = view
         self.need = need
+        self.walker = Walker(need, siblings=True)
         names: dict[str, Any] = {"Scope": Scope, "one": one_value, "many": many_values, "read": read, "RAISED": RAISED}
         names |= {"repeated": repeated, "constants": view.constants, "checked": checked, "several": several}
         self.source = SourceText(names | {"reference_key": reference_key})
@@ -93,7 +101,7 @@ class _Writer:
             self.source.write("continue")
 
     def resource(self, slots: list[int]) -> None:
-        context = _Context("item", "scope_", "0", None if self.need.whole else self.need)
+        context = _Context("item", "scope_", "0", None if self.need.whole else self.need, [self.need])
         for condition in self.view.where:
             for part in _conjuncts(condition.typed):
                 self.condition(condition, part, context)
@@ -107,14 +115,14 @@ class _Writer:
     def condition(self, whole: CompiledPath, part: Typed, context: _Context) -> None:
         """Leave the resource out unless the part of the condition is true."""
         simple = Chaining(self.view.constants).condition(part) if context.need is not None else None
-        chain = chain_of(part, context.need, self.view.constants) if context.need is not None and simple is None else None
+        chain = self.chain(part, context) if simple is None else None
         if simple is not None:
             self.source.write(f"if not ({simple(context.item)}): continue")
         elif chain is not None and part.kind.types == ("boolean",):
             write_cell(self.source, chain, context.item, Cell("holds", "", False, "where"))
             self.source.write("if holds is not True: continue")
         else:
-            path = self.source.name("path", compile_typed(Path(whole.text, part.node), part, shapes(self.view.fhir)).run)
+            path = self.closure(compile_typed(Path(whole.text, part.node), part, shapes(self.view.fhir)), context)
             self.source.write(f"if not checked({path}({context.item}, {context.scope})): continue")
 
     def product(self, selects: Sequence[Select], context: _Context, slots: list[int], then: Callable[[], None]) -> None:
@@ -130,43 +138,54 @@ class _Writer:
             case Each.ONCE:
                 self.body(select, context, slots, then)
             case Each.FOR_EACH | Each.REPEAT:
-                found, need = self.items_of(select, context)
-                with self.each_of(found, need) as inner:
+                found, need, focus = self.items_of(select, context)
+                with self.each_of(found, need, focus) as inner:
                     self.body(select, inner, slots, then)
             case Each.OR_NULL:
                 rows = self.source.name("rows")
                 self.source.write(f"{rows} = []")
-                found, need = self.items_of(select, context)
-                with self.each_of(found, need) as inner:
+                found, need, focus = self.items_of(select, context)
+                with self.each_of(found, need, focus) as inner:
                     self.body(select, inner, slots, self.gather(rows, slots))
                 self.nothing(select, found, rows, slots)
                 self.spread(rows, slots, then)
 
-    def items_of(self, select: Select, context: _Context) -> tuple[str, Need | None]:
-        """The name of the list that holds the items of a select's paths, and what is needed of each where they are structs."""
+    def chain(self, typed: Typed, context: _Context) -> Chain | None:
+        """The path as plain statements, where it is so simple; the sibling that they read is asked for."""
+        chain = None if context.need is None else chain_of(typed, context.need, self.view.constants)
+        if chain is not None and context.need is not None:
+            ask_for_siblings(chain, context.need)
+        return chain
+
+    def closure(self, path: CompiledPath, context: _Context) -> str:
+        """The name of the path's closure; the siblings that it reads are asked for."""
+        self.walker.walk(path.typed, context.focus)
+        return self.source.name("path", path.run)
+
+    def items_of(self, select: Select, context: _Context) -> tuple[str, Need | None, list[Need]]:
+        """The name of the list that holds the items of a select's paths, and what is needed of each: alone where they are structs."""
         found = self.source.name("found")
+        focus = [need for path in select.paths for need in self.walker.walk(path.typed, context.focus)]
         if select.each is Each.REPEAT:
-            paths = [self.source.name("path", path.run) for path in select.paths]
+            paths = [self.closure(path, context) for path in select.paths]
             self.source.write(f"{found} = repeated({context.item}, {context.scope}, ({' '.join(f'{path},' for path in paths)}))")
-            return found, None
-        path = select.paths[0]
-        chain = chain_of(path.typed, context.need, self.view.constants) if context.need is not None else None
+            return found, None, focus
+        chain = self.chain(select.paths[0].typed, context)
         if chain is None or context.need is None or chain.end or chain.steps[-1].field.is_primitive:
-            name = self.source.name("path", path.run)
-            self.source.write(f"{found} = {name}({context.item}, {context.scope})")
-            return found, None
+            self.source.write(f"{found} = {self.closure(select.paths[0], context)}({context.item}, {context.scope})")
+            return found, None, focus
         self.source.write(f"{found} = []")
         write_chain(self.source, chain, context.item, lambda item: self.source.write(f"{found}.append({item})"))
-        return found, inner_need(chain, context.need)
+        return found, inner_need(chain, context.need), focus
 
     @contextmanager
-    def each_of(self, found: str, need: Need | None) -> Iterator[_Context]:
+    def each_of(self, found: str, need: Need | None, focus: list[Need]) -> Iterator[_Context]:
         """A loop over the items found."""
         item, index, scope = (self.source.name(prefix) for prefix in ("item", "index", "scope"))
         with self.source.block(f"for {index}, {item} in enumerate({found}):"):
             self.source.write("pass")
             with self.source.only_if_used(scope, _scope(scope, item, index)):
-                yield _Context(item, scope, index, need)
+                yield _Context(item, scope, index, need, focus)
 
     def body(self, select: Select, context: _Context, slots: list[int], then: Callable[[], None]) -> None:
         own, rest = slots[: len(select.columns)], slots[len(select.columns) :]
@@ -204,11 +223,11 @@ class _Writer:
             return
         convert = converter(column.arrow, column.path.typed)
         name = self.source.name("convert", convert) if convert else ""
-        chain = chain_of(column.path.typed, context.need, self.view.constants) if context.need is not None else None
+        chain = self.chain(column.path.typed, context)
         if chain is not None:
             write_cell(self.source, chain, context.item, Cell(f"v{slot}", name, column.collection, column.name))
             return
-        path = self.source.name("path", column.path.run)
+        path = self.closure(column.path, context)
         call = "many" if column.collection else "one"
         self.source.write(f"v{slot} = {call}({path}({context.item}, {context.scope}), {name or None}, {column.name!r})")
 

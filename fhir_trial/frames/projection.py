@@ -43,18 +43,16 @@ class Need:
             self.members[json] = Need(type_name, many)
         return self.members[json]
 
-    def step(self, step: Field) -> "Need":
-        """The need of what a path's step reads; a primitive's `_` sibling comes with it."""
-        if step.is_primitive:
-            self.child(f"_{step.json}", "", step.many).whole = True
-        return self.child(step.json, step.type, step.many)
+    def sibling(self, step: Field) -> None:
+        """Need the `_` member beside a primitive, where its id and extensions stand."""
+        self.child(f"_{step.json}", "", step.many).whole = True
 
 
 def needs(view: View) -> Need:
-    """All that the view can read of a resource."""
+    """All that the view can read of a resource, primitives without their siblings: the program that is written for it asks for these."""
     root = Need(view.resource)
     root.child("resourceType", "code", False)
-    walker = _Walker(root)
+    walker = Walker(root)
     for condition in view.where:
         walker.walk(condition.typed, [root])
     for select in view.selects:
@@ -62,11 +60,16 @@ def needs(view: View) -> Need:
     return root
 
 
-class _Walker:
-    def __init__(self, root: Need) -> None:
+class Walker:
+    """Follows paths from what is needed of their context to what is needed of the items they find."""
+
+    def __init__(self, root: Need, siblings: bool = False) -> None:
+        """`root` is the resource; with `siblings`, primitives are needed with their extensions."""
         self.root = root
+        self.siblings = siblings
 
     def select(self, select: Select, focus: list[Need]) -> None:
+        """Note what a select and all inside it read."""
         inner = focus
         if select.paths:
             inner = [found for path in select.paths for found in self.walk(path.typed, focus)]
@@ -81,7 +84,7 @@ class _Walker:
         """The needs of the items that an expression yields on items of `focus`; all it reads on the way is noted."""
         match typed.node:
             case Member() if typed.fields:
-                return [owner.step(step) for owner in self.walk(typed.parts[0], focus) for step in typed.fields]
+                return [self._step(owner, step) for owner in self.walk(typed.parts[0], focus) for step in typed.fields]
             case Index():
                 self.walk(typed.parts[1], focus)
                 return self.walk(typed.parts[0], focus)
@@ -92,6 +95,11 @@ class _Walker:
             case Literal() | Variable() | Constant():
                 return self._leaf(typed.node, focus)
         return self._other(typed, focus)
+
+    def _step(self, owner: Need, step: Field) -> Need:
+        if self.siblings and step.is_primitive:
+            owner.sibling(step)
+        return owner.child(step.json, step.type, step.many)
 
     def _leaf(self, node: Literal | Variable | Constant, focus: list[Need]) -> list[Need]:
         if isinstance(node, Constant) and node.name in ("resource", "rootResource"):
@@ -109,6 +117,7 @@ class _Walker:
         return items
 
     def call(self, name: str, typed: Typed, focus: list[Need]) -> list[Need]:
+        """The needs of what a function yields; what it reads of its items is noted."""
         base, *arguments = typed.parts
         items = self.walk(base, focus)
         inner = items if name in ("where", "select", "all", "exists") else focus
@@ -151,7 +160,7 @@ def struct_type(need: Need, name: str = "Resource") -> Any:
     >>> from fhir_trial.frames.definition import read_view
     >>> view = read_view({"resource": "Patient", "select": [{"column": [{"name": "born", "path": "birthDate"}]}]})
     >>> struct_type(needs(view)).__struct_fields__
-    ('resourceType', '_birthDate', 'birthDate')
+    ('resourceType', 'birthDate')
     """
     if need.whole:
         return Any

@@ -27,8 +27,8 @@ class ViewRunner:
         """Read and compile the ViewDefinition; raises `ViewError` with all that is wrong with it."""
         self.view = view if isinstance(view, View) else read_view(view, fhir)
         need = needs(self.view)
-        self._decoding = Decoding(self.view.resource, struct_type(need), need.has_whole())
         self._program = build(self.view, need)
+        self._decoding = Decoding(self.view.resource, struct_type(need), need.has_whole())
         self.schema = self.view.schema
 
     def batches(
