@@ -1,7 +1,9 @@
 import random
 
 import pytest
+from msgspec.structs import replace
 
+from fhir_trial.domain.study import SourceNotes
 from fhir_trial.domain.tables import TrialData
 from fhir_trial.errors import FhirTrialError, InputError, UsageError
 from fhir_trial.sources.sdtm import read_sdtm
@@ -102,10 +104,28 @@ def test_a_date_with_an_unknown_part_is_kept_as_far_as_it_is_known(read, found, 
     assert found(data) == [("unknown-date-part", "ae.csv", 1, "AEENDTC")]
 
 
+def test_a_cutoff_that_is_no_date_is_named(read, found, domains):
+    domains["ts"] = [{"TSPARMCD": "DCUTDTC", "TSVAL": "soon"}, {"TSPARMCD": "TITLE", "TSVAL": "A trial"}]
+    data = read(domains)
+    assert (data.data_cutoff, data.synthetic) == (None, False)
+    assert found(data) == [("impossible-date", "ts.csv", 1, "TSVAL")]
+
+
+def test_two_studies_in_one_file_are_named(read, found, domains):
+    for row, study in zip(domains["dm"], ("A", "A", "B"), strict=True):
+        row["STUDYID"] = study
+    assert found(read(domains)) == [("several-studies", "dm.csv", None, "STUDYID")]
+
+
+def test_a_sponsor_id_that_the_study_declares_unique_is_checked(read, found, domains, small_study):
+    domains["ae"] = [row | {"USUBJID": "S1", "AESPID": "E1", "AESEQ": str(n)} for n, row in enumerate(domains["ae"], start=1)]
+    assert found(read(domains)) == []
+    strict = replace(small_study, sources=SourceNotes(unique_aespid=True))
+    assert found(read(domains, study=strict)) == [("duplicate-key", "ae.csv", 2, "AESPID")]
+
+
 def test_a_study_with_its_own_causality_terms_allows_no_other(read, found, domains, small_study):
-    study = type(small_study)(
-        **{name: getattr(small_study, name) for name in small_study.__struct_fields__} | {"codes": {"related": {"RELATED": "R"}}}
-    )
+    study = replace(small_study, codes={"related": {"RELATED": "RELATED"}})
     domains["ae"][1]["AEREL"] = "PERHAPS"
     assert found(read(domains, study=study)) == [("unknown-code", "ae.csv", 2, "AEREL")]
 

@@ -52,8 +52,9 @@ DOMAINS = {
     "sv": (4, {}, {"SVSTDTC": DATES, "SVENDTC": DATES}),
     "tu": (12, {"TULNKID": LESIONS, "TUTESTCD": ("TUMIDENT", "TUMIDENT", "TUSPLIT", "TUMERGE"), "TUSTRESC": IDENTIFICATIONS},
            {"TUSEQ": SEQUENCES, "TULOC": ("LUNG", "LYMPH NODE"), "TUDTC": DATES, "TUMETHOD": TEXTS}),
-    "tr": (18, {"TRLNKID": LESIONS, "TRTESTCD": ("LDIAM", "LPERP", "TUMSTATE", "SUMDIAM")},
-           {"TRSEQ": SEQUENCES, "TRGRPID": ("TARGET", "NON-TARGET", "NEW"), "TRSTRESC": RESULTS, "TRSTRESN": NUMBERS,
+    # without a sequence a row that was not done does not say which diameter it was of
+    "tr": (18, {"TRSEQ": SEQUENCES, "TRLNKID": LESIONS, "TRTESTCD": ("LDIAM", "LPERP", "TUMSTATE", "SUMDIAM")},
+           {"TRGRPID": ("TARGET", "NON-TARGET", "NEW"), "TRSTRESC": RESULTS, "TRSTRESN": NUMBERS,
             "TRSTRESU": ("mm", "cm"), "TRSTAT": ("NOT DONE",), "TRREASND": TEXTS, "TRMETHOD": TEXTS, "TRDTC": DATES}),
     "rs": (8, {"RSTESTCD": ("OVRLRESP", "NEWLPROG", "TMRESP", "BESTRESP")},
            {"RSSEQ": SEQUENCES, "RSSTRESC": ("CR", "PD", "NE", "NORMAL", "EQUIVOCAL"), "RSSTAT": ("NOT DONE",), "RSREASND": TEXTS,

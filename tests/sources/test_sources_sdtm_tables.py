@@ -1,5 +1,6 @@
 import sys
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -173,6 +174,21 @@ def test_numbers_dates_and_floats_of_frames_are_read_as_text_would_be(domains, s
     )  # fmt: skip
     as_text = read_sdtm({name: pd.DataFrame(rows) for name, rows in domains.items()}, small_study)
     assert read_sdtm(frames, small_study).tables == as_text.tables
+
+
+def test_xpt_is_read_by_pyreadstat(read, domains, monkeypatch):
+    rows = pd.DataFrame(domains.pop("cm"))
+
+    def read_xport(path):
+        if "ae" in path:
+            raise OSError
+        return rows, None
+
+    monkeypatch.setitem(sys.modules, "pyreadstat", SimpleNamespace(read_xport=read_xport, ReadstatError=OSError))
+    del domains["ae"]
+    data = read(domains, lambda folder: [(folder / name).write_bytes(b"") for name in ("CM.XPT", "ae.xpt")])
+    assert len(data.rows("therapy")) == 1
+    assert [f.place for f in data.findings if f.code == "not-xpt"] == ["ae.xpt"]
 
 
 def test_xpt_without_pyreadstat_names_the_extra(read, domains, monkeypatch):

@@ -103,7 +103,7 @@ def _split(record: Record, lesions: Lesions, raw: RawDomain, reading: Reading) -
     parent = lesions.rows.get((*key[:3], origin)) if origin is not None else None
     role, nodal = ROLES.get((record["result"] or "").upper(), (None, None))
     role = role or (parent["role"] if parent is not None else None)
-    if origin is None or role is None:
+    if origin is None or origin == record["lesion"] or role is None:
         expected = "a fragment named after its lesion (T01.1 of T01), or SPLIT FROM T01"
         reading.report("split-without-origin", raw, record["row"], "TULNKID", found=record["lesion"], expected=expected, effect=LEFT_OUT)
         return

@@ -55,6 +55,12 @@ _SUBJECT = (
 
 def demographics(raw: RawDomain, reading: Reading) -> list[Record]:
     """DM's rows, one a subject; from here on the reading knows the subjects."""
+    studies = sorted({study for study in raw.column("STUDYID") if study is not None})
+    if len(studies) > 1:
+        reading.report(
+            "several-studies", raw, field="STUDYID", found=", ".join(studies), expected="one study", severity="warning",
+            effect=f"all rows are read as those of {reading.study}",
+        )  # fmt: skip
     rows = unique(records(raw, DM, reading), ("subject",), raw, DM, reading)
     reading.subjects = {record["subject"] for record in rows}
     return rows

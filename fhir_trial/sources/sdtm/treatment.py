@@ -59,7 +59,10 @@ def adverse_events(raw: RawDomain, study: StudyDefinition, reading: Reading) -> 
     """Rows of the adverse event table; a study with its own causality terms allows those and no other."""
     terms = study.codes.get("related")
     kept = []
-    for record in unique(records(raw, AE, reading), _KEY, raw, AE, reading):
+    rows = unique(records(raw, AE, reading), _KEY, raw, AE, reading)
+    if study.sources.unique_aespid:
+        _check_sponsor_ids(rows, raw, reading)
+    for record in rows:
         if terms is not None and record["related"] is not None and record["related"].upper() not in terms:
             expected = f"one of {', '.join(terms)} (the study's own terms)"
             reading.report("unknown-code", raw, record["row"], "AEREL", found=record["related"], expected=expected, effect=LEFT_OUT)
@@ -68,3 +71,17 @@ def adverse_events(raw: RawDomain, study: StudyDefinition, reading: Reading) -> 
         record["criteria"] = [{"criterion": name, "present": flag} for name, flag in flags if flag is not None]
         kept.append(record | {"study": reading.study})
     return kept
+
+
+def _check_sponsor_ids(rows: list[Record], raw: RawDomain, reading: Reading) -> None:
+    """The study declares AESPID unique for a subject: each repeat is a finding, and the row is kept by its AESEQ."""
+    seen: set[tuple[str, str]] = set()
+    for record in rows:
+        key = (record["subject"], record["sponsor_id"])
+        if record["sponsor_id"] is not None and key in seen:
+            expected = "an AESPID once a subject, as the study declares"
+            reading.report(
+                "duplicate-key", raw, record["row"], "AESPID", found=record["sponsor_id"], expected=expected, severity="warning",
+                effect="kept by its AESEQ",
+            )  # fmt: skip
+        seen.add(key)
