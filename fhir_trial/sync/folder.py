@@ -1,6 +1,7 @@
 """A folder of resources: `<ResourceType>.ndjson` and a `manifest.json` that proves it is whole.
 
-Files are written as `.part` and renamed when complete; the manifest goes first and comes back last, so a folder without one is unfinished.
+Files are written as `.part` beside what was there, which stays whole until all is read; then the manifest goes first, the files are
+renamed, and the manifest comes back last, so a folder without one is unfinished.
 File names are our own: a type that is no FHIR type name never becomes one.
 """
 
@@ -57,17 +58,16 @@ class _Open:
 
 
 class FolderWriter:
-    """Writes resources to a folder, in the order given; `finish` makes it whole, leaving the block without it leaves no manifest."""
+    """Writes resources to a folder, in the order given; leaving the block without `finish` leaves the folder as it was."""
 
     def __init__(self, folder: Path | str) -> None:
-        """Make the folder and take its old manifest away: from here on it is unfinished."""
+        """Make the folder; nothing in it changes before `finish`."""
         self.folder = Path(folder)
         self._open: dict[str, _Open] = {}
         self._seen: set[str] = set()
         self._old = _old_files(self.folder)
         with _disk(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / MANIFEST).unlink(missing_ok=True)
 
     def take(self, resource_type: str, rows: Sequence[Resource]) -> None:
         """Append rows of one type; a type of which no row ever comes is named in the manifest and has no file."""
@@ -87,6 +87,9 @@ class FolderWriter:
     def finish(self, fhir: str, study: str | None = None, source: str | None = None) -> Manifest:
         """Rename the files, remove those of the manifest before that are no more, and write the manifest."""
         with _disk(self.folder):
+            for file in self._open.values():
+                _to_disk(file.stream)
+            (self.folder / MANIFEST).unlink(missing_ok=True)
             entries = tuple(self._complete(resource_type) for resource_type in sorted(self._open))
             for name in self._old - {entry.name for entry in entries}:
                 (self.folder / name).unlink(missing_ok=True)
@@ -103,7 +106,6 @@ class FolderWriter:
 
     def _complete(self, resource_type: str) -> FileEntry:
         file, name = self._open[resource_type], f"{resource_type}.ndjson"
-        _to_disk(file.stream)
         file.stream.close()
         (self.folder / f"{name}.part").replace(self.folder / name)
         return FileEntry(type=resource_type, name=name, count=file.count, sha256=file.hash.hexdigest())

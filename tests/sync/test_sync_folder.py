@@ -39,13 +39,27 @@ def test_the_same_resources_are_the_same_bytes(folder, tmp_path):
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
 
 
-def test_a_folder_that_is_not_finished_has_no_manifest_and_no_part(folder):
+def test_what_is_not_finished_leaves_the_folder_as_it_was(folder, tmp_path):
     with FolderWriter(folder) as writer:
         writer.take("Patient", [])
-        writer.take("Patient", ROWS["Patient"])
-        assert read_manifest(folder) is None
-    assert read_manifest(folder) is None
+        writer.take("Patient", [{"resourceType": "Patient", "id": "other"}])
+    assert list(read_folder(folder)) == [*ROWS["Observation"], *ROWS["Patient"]]
     assert not list(folder.glob("*.part"))
+    with FolderWriter(tmp_path / "new") as writer:
+        writer.take("Patient", ROWS["Patient"])
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_kill_among_the_renames_leaves_no_manifest(folder, monkeypatch):
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with FolderWriter(folder) as writer:
+        writer.take("Patient", ROWS["Patient"])
+        monkeypatch.setattr("pathlib.Path.replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            writer.finish("r4")
+    assert read_manifest(folder) is None
 
 
 def test_files_of_the_time_before_do_not_stay(folder):
