@@ -73,7 +73,12 @@ class Results(Mapping[str, EndpointResult]):
 
 
 def analyse(data: TrialData, conventions: Conventions) -> Results:
-    """Every endpoint of `data` under `conventions`; one whose data are missing is left out with a finding that names them."""
+    """Every endpoint of `data` under `conventions`; one whose data are missing is left out with a finding that names them.
+
+    Where the conventions name no data cutoff, the one that the data state is in force.
+    """
+    if conventions.data_cutoff is None and data.data_cutoff is not None:
+        conventions = conventions.with_settings({"data_cutoff": data.data_cutoff})
     tables = {name: data.frame(name) for name in ENTITIES if data.table(name).num_rows} | {"subject": data.frame("subject")}
     findings = Findings()
     responses = respond(tables, conventions)

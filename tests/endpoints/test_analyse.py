@@ -1,6 +1,7 @@
 """The analysis of a small trial of two arms, from entities to files."""
 
 import csv
+import dataclasses
 import io
 import json
 from decimal import Decimal
@@ -198,3 +199,14 @@ def test_a_trial_of_nobody_has_files() -> None:
     assert set(outputs.files(found)) == set(outputs.files(analyse(trial(), preset("protocol"))))
     assert dict(found) == {}
     assert found.findings.counts()["endpoint-left-out"] >= 8
+
+
+def test_the_cutoff_that_the_data_state_is_in_force() -> None:
+    data = dataclasses.replace(trial(), data_cutoff=When("2023-02-09"))
+    found = analyse(data, preset("protocol"))
+    assert found.conventions.data_cutoff == "2023-02-09"
+    assert sorted(zip(found["PFS"].subjects["days"], found["PFS"].subjects["reason"], strict=True))[2:] == [
+        (20, "last adequate assessment: before cutoff"),
+        (20, "progression"),
+    ]
+    assert analyse(data, preset("protocol").with_settings({"data_cutoff": "2023-12-31"})).conventions.data_cutoff == "2023-12-31"

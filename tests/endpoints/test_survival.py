@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhir_trial.endpoints.cox import cox
+from fhir_trial.endpoints.logrank import log_rank
 from fhir_trial.endpoints.survival import Reading, follow_up_median, kaplan_meier
 from fhir_trial.errors import InputError, UsageError
 
@@ -142,3 +144,48 @@ def test_the_curve_is_the_textbooks(rows: list[tuple[int, bool]]) -> None:
         known = ~np.isnan(curve.lower)
         assert ((curve.lower[known] >= 0) & (curve.upper[known] <= 1)).all()
         assert ((curve.lower <= curve.survival + 1e-12) & (curve.survival - 1e-12 <= curve.upper))[known].all()
+
+
+def remission() -> tuple[list[float], list[int], list[int]]:
+    """Both arms of Freireich's trial: weeks, relapse, placebo."""
+    treated, untreated = weeks(MERCAPTOPURINE), weeks(PLACEBO)
+    return treated[0] + untreated[0], treated[1] + untreated[1], [0] * 21 + [1] * 21
+
+
+def test_published_log_rank_of_freireich() -> None:
+    test = log_rank(*remission())
+    assert (round(test.statistic, 2), test.degrees, test.observed.tolist()) == (16.79, 1, [9, 21])
+    assert [round(float(e), 2) for e in test.expected] == [19.25, 10.75]
+    assert test.p == pytest.approx(4.17e-5, rel=1e-3)
+
+
+@pytest.mark.parametrize(("ties", "coefficient", "error"), [("efron", 1.5721, 0.4124), ("breslow", 1.5092, 0.4096)])
+def test_published_hazard_ratio_of_freireich(ties: str, coefficient: float, error: float) -> None:
+    fit = cox(*remission(), ties=ties)
+    assert (round(float(fit.coefficients[0]), 4), round(float(fit.errors[0]), 4)) == (coefficient, error)
+    assert fit.limits()[0] < fit.hazard_ratios < fit.limits()[1]
+    assert (fit.n, fit.events) == (42, 30)
+    assert fit.p[0] < 0.001
+
+
+def test_nothing_to_compare() -> None:
+    assert (log_rank([1, 2], [1, 0], ["a", "a"]).degrees, log_rank([1, 2], [1, 0], ["a", "a"]).statistic) == (0, 0)
+    with pytest.raises(UsageError, match="as many groups"):
+        log_rank([1, 2], [1, 0], ["a"])
+
+
+@pytest.mark.parametrize(
+    ("time", "event", "covariate"),
+    [
+        ([1, 2, 3], [0, 0, 0], [1, 2, 3]),
+        ([1, 2, 3], [1, 1, 1], [1, 1, 1]),
+        ([1, 2, 3, 4], [1, 1, 1, 1], [1, 1, 0, 0]),
+        ([1, 2], [1, 1], [NAN, 1]),
+    ],
+    ids=["no events", "constant", "separating", "missing"],
+)
+def test_a_model_that_the_data_do_not_determine_is_refused(time: list[float], event: list[int], covariate: list[float]) -> None:
+    with pytest.raises(InputError):
+        cox(time, event, covariate)
+    with pytest.raises(UsageError, match="efron, breslow"):
+        cox(time, event, covariate, ties="exact")
