@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from fhir_trial.fhir.ucum import is_unit
 from fhir_trial.validate.problems import Check, Context, Problems, problem, under
-from fhir_trial.validate.ucum import is_unit
 
 Json = dict[str, Any]
 UCUM = "http://unitsofmeasure.org"
@@ -42,11 +42,11 @@ def _serious_if_and_only_if_a_criterion(event: Json, context: Context) -> Proble
 
 
 def _unit_is_one_of_ucum(quantity: Json, context: Context) -> Problems:
-    """A code that claims to be UCUM's is a UCUM unit."""
+    """A code that claims to be UCUM's is a UCUM unit: a warning, for servers take it and the unit's text still says what was meant."""
     code = quantity.get("code")
     if quantity.get("system") != UCUM or not isinstance(code, str) or is_unit(code):
         return None
-    return under(problem("invalid-unit", f"a unit of {UCUM}", code), "code", "code")
+    return [p._replace(severity="warning") for p in under(problem("invalid-unit", f"a unit of {UCUM}", code), "code", "code")]
 
 
 RULES: dict[str, tuple[Check, ...]] = {

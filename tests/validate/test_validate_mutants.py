@@ -191,7 +191,6 @@ MUTANTS: list[tuple[str, tuple[str | int, ...], Any, str, str]] = [
     ("bundle", ("total",), 1, "invariant-bdl-1", "Bundle"),
     ("bundle", ("entry", 0, "resource", "active"), "yes", "wrong-json-type", "Patient.active"),
     # ours
-    ("observation", ("component", 0, "valueQuantity", "code"), "millimetre", "invalid-unit", "Observation.component[0].value.code"),
     ("event", ("extension", 0, "extension", 1, "valueBoolean"), False, "seriousness-and-criteria-differ", "AdverseEvent.seriousness"),
     ("event", ("seriousness", "coding", 0, "code"), "Non-serious", "seriousness-and-criteria-differ", "AdverseEvent.seriousness"),
     ("event", ("extension",), DELETE, None, ""),
@@ -224,6 +223,12 @@ def test_a_broken_resource_has_one_finding(name: str, path: tuple[str | int, ...
     fhir, resource = WHOLE[name]
     findings = [(f.code, f.field) for f in validate(changed(resource, path, value), fhir) if f.severity == "error"]
     assert findings == ([(code, field)] if code else [])
+
+
+def test_a_unit_that_claims_to_be_ucums_is_warned_of() -> None:
+    (finding,) = validate(changed(OBSERVATION, ("component", 0, "valueQuantity", "code"), "millimetre"))
+    assert (finding.code, finding.field, finding.severity) == ("invalid-unit", "Observation.component[0].value.code", "warning")
+    assert validate(changed(OBSERVATION, ("component", 0, "valueQuantity", "system"), "http://x.org")) == []
 
 
 def test_a_value_and_a_reason_for_its_absence_exclude_each_other() -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_trial.validate.ucum import is_unit
+from fhir_trial.fhir.ucum import is_unit
 
 # From UCUM's own table of examples and HL7's value set of common units.
 UNITS = """
