@@ -51,6 +51,10 @@ PATIENT_CASES: list[tuple[str, list[Any]]] = [
     ("multipleBirth as boolean", []),
     ("multipleBirth.ofType(integer) + 1", [3]),
     ("deceased.exists()", [False]),
+    ("birthDate.extension.value.ofType(string)", []),
+    ("gender.extension.value.ofType(string)", []),  # valueCode is no valueString, though a code is a string
+    ("gender.extension.value.ofType(code)", ["asked-declined"]),
+    ("gender.extension.value is string", [True]),
     # filters and iteration
     ("name.where(use = 'usual').given.last()", ["Cleo"]),
     ("name.select(given.count())", [2, 2]),
