@@ -216,7 +216,7 @@ class _Checker:
             return Typed(node, BOOLEAN, (operand,), type_name=wanted)
         kind = Kind(possible or (wanted,), operand.kind.many)
         if isinstance(operand.node, Member) and operand.fields:
-            # A choice that has the type itself is read under this type's JSON name alone, as SQL on FHIR has it: valueString, not valueCode.
+            # A choice that has the type itself is read under this type's JSON name alone, as SQL on FHIR has it.
             kind = Kind((wanted,), kind.many) if wanted in kind.types else kind
             fields = tuple(field for field in operand.fields if field.type in kind.types)
             return Typed(operand.node, kind, operand.parts, fields)
