@@ -202,13 +202,15 @@ def test_a_change_by_someone_else_is_a_conflict_until_settled():
         assert sync(resources, server.handle, journal).is_clean
 
 
-def test_a_change_by_someone_else_while_we_write_is_a_conflict_and_the_rest_lands():
-    server, resources = MemoryServer(), cohort(1, 3)
+@pytest.mark.parametrize("transactions", [True, False])
+def test_a_change_by_someone_else_while_we_write_is_a_conflict_and_the_rest_lands(transactions: bool):
+    server, resources = MemoryServer(transactions=transactions), cohort(1, 3)
+    info = ServerInfo(STORE.base_url, "4.0.1", transactions, research_store=True)
     with Journal(":memory:") as journal:
-        sync(resources, server.handle, journal)
+        sync(resources, server.handle, journal, info)
         for resource in resources[:3]:
             resource["status"] = "amended"
-        plan = run(make_plan(resources, STORE, journal.synced(STORE.base_url)), server.handle)
+        plan = run(make_plan(resources, info, journal.synced(STORE.base_url)), server.handle)
         server.handle(Request("PUT", "Observation/o-0-1", body=_edited(server, "Observation/o-0-1")))
         report = run(apply(plan, journal), server.handle)
     assert [i.place for i in report.conflicts] == ["Observation/o-0-1"]
@@ -252,6 +254,26 @@ def test_a_patient_is_created_only_on_a_research_store():
         "it refers to a resource that is refused",
         "it refers to a resource that is refused",
     ]
+
+
+def test_what_refers_to_a_refused_patient_that_is_there_is_written():
+    server, resources = MemoryServer(), cohort(1, 2)
+    with Journal(":memory:") as journal:
+        sync(resources[2:], server.handle, journal)
+        resources[2]["gender"] = "male"
+        report = sync(resources, server.handle, journal, ServerInfo(STORE.base_url, "4.0.1"))
+    assert ([i.place for i in report.refused], report.created) == (["Patient/p-0"], 2)
+
+
+def test_what_someone_else_changed_is_not_deleted_unless_settled():
+    server, resources = MemoryServer(), cohort(1, 2)
+    with Journal(":memory:") as journal:
+        sync(resources, server.handle, journal)
+        server.handle(Request("PUT", "Observation/o-0-0", body=_edited(server, "Observation/o-0-0")))
+        report = sync(resources[1:], server.handle, journal, delete=True)
+        assert (report.deleted, [i.place for i in report.conflicts]) == (0, ["Observation/o-0-0"])
+        assert sync(resources[1:], server.handle, journal, delete=True, prefer="server").deleted == 0
+        assert sync(resources[1:], server.handle, journal, delete=True, prefer="source").deleted == 1
 
 
 def test_what_a_server_does_not_let_be_written_is_refused_before_it_is_sent():
