@@ -82,22 +82,40 @@ ABSENT = {"RSP": "no response", "CRSP": "no confirmed response", "DCR": "no dise
 """Why a subject has N."""
 
 
-def best(counted: Counted, conventions: Conventions) -> dict[str, pd.DataFrame]:
-    """Per parameter a row a subject: value, reason, and `at`, the place of the deciding response among those counted (-1: none)."""
+def best(counted: Counted, conventions: Conventions) -> pd.DataFrame:
+    """A row a parameter and subject: parameter, who, value, reason, and `at`, where the deciding response stands in `counted` (or -1)."""
     confirmed = confirming(counted.value, counted.who, counted.day, conventions) >= 0
-    return {name: _decide(name, table, counted, confirmed, conventions) for name, table in rules(conventions).items()}
+    tables = rules(conventions)
+    labels: list[str] = []
+    reasons: list[str] = []
+    decided, at = [], []
+    for name, table in tables.items():
+        codes, places = _decide(table, counted, confirmed)
+        decided.append(codes + len(labels))
+        at.append(places)
+        labels += [*(rule.label for rule in table), "N" if name in ABSENT else conventions.no_assessment_bor]
+        reasons += [*(rule.reason for rule in table), ABSENT.get(name, "no post-baseline assessment")]
+    parameter = np.repeat(np.arange(len(tables)), counted.subjects)
+    code = np.concatenate(decided)
+    return pd.DataFrame(
+        {
+            "parameter": labelled(parameter, list(tables)),
+            "who": np.tile(np.arange(counted.subjects), len(tables)),
+            "value": labelled(code, labels),
+            "reason": labelled(code, reasons),
+            "at": np.concatenate(at),
+        }
+    )
 
 
-def _decide(name: str, table: tuple[Rule, ...], counted: Counted, confirmed: Bools, conventions: Conventions) -> pd.DataFrame:
-    missing = "no post-baseline assessment" if name in ("BOR", "CBOR") else ABSENT[name]
-    labels = [rule.label for rule in table] + [conventions.no_assessment_bor if name in ("BOR", "CBOR") else "N"]
+def _decide(table: tuple[Rule, ...], counted: Counted, confirmed: Bools) -> tuple[Ints, Ints]:
+    """For each subject the first rule that any response meets (their number, where none), and the response that met it."""
     decided, at = np.full(counted.subjects, len(table)), np.full(counted.subjects, -1)
     for place, rule in enumerate(table):
         first = _first(counted, _meets(rule, counted, confirmed))
         take = (at < 0) & (first >= 0)
         decided[take], at[take] = place, first[take]
-    reasons = [rule.reason for rule in table] + [missing]
-    return pd.DataFrame({"value": labelled(decided, labels), "reason": labelled(decided, reasons), "at": at})
+    return decided, at
 
 
 def _meets(rule: Rule, counted: Counted, confirmed: Bools) -> Bools:

@@ -72,7 +72,7 @@ def _reported(tables: Mapping[str, pd.DataFrame], test: str, conventions: Conven
 
 
 def _report(rows: pd.DataFrame, code: str, expected: str, findings: Findings) -> None:
-    for row in rows.to_dict("records"):
+    for row in rows.to_dict("records") if len(rows) else ():
         parts = [f"response: subject {row['subject']}", str(row["evaluator"])]
         parts += [f"visit {row['visit']}"] if pd.notna(row["visit"]) else []
         parts += [f"sequence {row['source_sequence']:.0f}"] if pd.notna(row["source_sequence"]) else []

@@ -61,7 +61,7 @@ class Readings:
 
     def report(self, rows: pd.DataFrame, finding: Finding) -> None:
         """One finding like `finding` for each of `rows` (reading; mark, visit_name, sequence, found and expected where they have them)."""
-        for row in rows.to_dict("records"):
+        for row in rows.to_dict("records") if len(rows) else ():
             told = {name: row[name] for name in ("found", "expected") if name in row}
             self.findings.add(dataclasses.replace(finding, place=self._place(row), **told))
 

@@ -61,10 +61,10 @@ def respond(tables: Mapping[str, pd.DataFrame], conventions: Conventions) -> Res
     visits = [_visit_rows(tables, name, found, observation) for name, found in rows.items()]
     mine = [chosen(found, conventions, findings if name == "OVR" else Findings()) for name, found in rows.items()]
     counted = _counted(overall, mine[0], observation, _measurable(assessments, observation, conventions), findings)
-    decided = [_subject_rows(tables, name, d, (overall, counted), observation) for name, d in best(counted, conventions).items()]
+    of_subjects = _subject_rows(tables, best(counted, conventions), (overall, counted), observation)
     adequate = np.unique(counted.who[counted.value != NE])
     return Responses(
-        col.stacked(visits), col.stacked(decided), np.concatenate(mine), frozenset(observation.subjects[adequate]), assessments, findings
+        col.stacked(visits), of_subjects, np.concatenate(mine), frozenset(observation.subjects[adequate]), assessments, findings
     )
 
 
@@ -84,7 +84,7 @@ def _seen(rows: pd.DataFrame, observation: Observation, findings: Findings) -> p
     effect = "responses after data cutoff or withdrawal of consent are not seen"
     for subject in pd.unique(rows["subject"][late].astype(object)):
         findings.add(Finding("response-not-seen", f"response: subject {subject}", field="on", severity="information", effect=effect))
-    return rows[~late].reset_index(drop=True) if late.any() else rows
+    return rows[~late].reset_index(drop=True)
 
 
 def _visit_rows(tables: Mapping[str, pd.DataFrame], parameter: str, rows: pd.DataFrame, observation: Observation) -> pd.DataFrame:
@@ -144,34 +144,27 @@ def _counted(rows: pd.DataFrame, mine: Bools, observation: Observation, measurab
 
 
 def _subject_rows(
-    tables: Mapping[str, pd.DataFrame],
-    parameter: str,
-    decided: pd.DataFrame,
-    source: tuple[pd.DataFrame, Counted],
-    observation: Observation,
+    tables: Mapping[str, pd.DataFrame], decided: pd.DataFrame, source: tuple[pd.DataFrame, Counted], observation: Observation
 ) -> pd.DataFrame:
-    """A row a subject of the subject table, with the visit that decided."""
+    """A row a parameter and subject of the subject table, with the visit that decided."""
     rows, counted = source
     at = decided["at"].to_numpy()
     row = np.where(at >= 0, np.append(counted.row, -1)[at], -1)
-    # a negative is no response at any visit: it has no date
-    row = np.where(decided["value"].isin(["N"]).to_numpy(), -1, row)
     told = rows[["evaluator", "evaluator_id", "visit", "visit_number", "source_domain", "source_sequence"]]
     told = told.reindex(row).reset_index(drop=True)
     coded = {name: col.categories(told[name]) for name in ("evaluator", "evaluator_id", "visit", "source_domain")}
     day = np.append(rows["day"].to_numpy(), NO_DAY)[row]
-    yes = decided["value"].astype(object).map({"Y": 1.0, "N": 0.0}).to_numpy(dtype=float)
     return told.assign(
         **coded,
         source_sequence=told["source_sequence"].astype("Float64").astype("Int64"),
         study=col.constant(_study(tables), len(told)),
-        subject=col.labelled(np.arange(len(told)), list(observation.subjects)),
-        parameter=col.constant(parameter, len(told)),
+        subject=col.labelled(decided["who"].to_numpy(), list(observation.subjects)),
+        parameter=decided["parameter"],
         value=decided["value"],
-        number=yes,
+        number=decided["value"].astype(object).map({"Y": 1.0, "N": 0.0}).to_numpy(dtype=float),
         on=col.to_dates(day),
         progression_on=col.to_dates(np.full(len(day), NO_DAY)),
-        day=_study_day(day, np.arange(len(day)), observation),
+        day=_study_day(day, decided["who"].to_numpy(), observation),
         reason=decided["reason"],
     )
 
