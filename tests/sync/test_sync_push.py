@@ -6,6 +6,7 @@ import pytest
 
 from fhir_trial.errors import ConfigurationError, InputError, PartlyDone, ServerError, Unreachable
 from fhir_trial.fhir.http import Request, Response, run
+from fhir_trial.fhir.json import encode
 from fhir_trial.sync.capability import ServerInfo, discover
 from fhir_trial.sync.failures import Interrupted, SignInRefused
 from fhir_trial.sync.journal import Journal
@@ -219,8 +220,6 @@ def test_a_change_by_someone_else_while_we_write_is_a_conflict_and_the_rest_land
 
 
 def _edited(server: MemoryServer, place: str) -> bytes:
-    from fhir_trial.fhir.json import encode
-
     return encode({**server.held[place], "valueQuantity": {"value": 5, "unit": "cm"}})
 
 
@@ -282,6 +281,22 @@ def test_what_a_server_does_not_let_be_written_is_refused_before_it_is_sent():
     resource = {"resourceType": "AdverseEvent", "id": "a-1"}
     plan = run(make_plan([resource], info), server.handle)
     assert [(i.action, i.reason) for i in plan.items] == [("refused", "the server has no AdverseEvent")]
+
+
+@pytest.mark.parametrize(
+    ("stated", "reason"),
+    [
+        ({"updateCreate": True}, None),
+        ({}, None),
+        ({"updateCreate": False}, "the server does not take ids of ours for Basic (updateCreate is false)"),
+        ({"interaction": [{"code": "read"}]}, "the server does not let Basic be written"),
+    ],
+)
+def test_what_a_capability_statement_means_for_writing(stated: dict, reason: str | None):
+    resource = {"type": "Basic", "interaction": [{"code": "update"}]} | stated
+    statement = {"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1", "rest": [{"resource": [resource]}]}
+    info = run(discover(STORE.base_url), lambda _: Response(200, {}, encode(statement)))
+    assert info.why_not_written("Basic") == reason
 
 
 def test_another_fhir_version_is_said():
