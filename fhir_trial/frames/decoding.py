@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from fhir_trial.errors import Finding
+from fhir_trial.fhirpath.nodes import read
 from fhir_trial.frames.reading import Decoded, Document, Lines, Piece, Unreadable
 
 _BATCH = 2000
@@ -78,15 +79,27 @@ def _filled(lines: Lines) -> list[tuple[int, bytes]]:
     return [(number, line) for number, line in enumerate(lines.data.split(b"\n"), lines.first_line) if line.strip()]
 
 
-class Decoding:
-    """Decodes pieces to structs of one resource type."""
+@dataclass(frozen=True)
+class Target:
+    """What resources are decoded to: their type, the struct for what a view reads of them, and the members that the version knows."""
 
-    def __init__(self, resource_type: str, struct: Any, wholes: bool) -> None:
-        """`struct` is the type to decode to, with a member `resourceType`; `wholes` where parts of it are any JSON."""
-        self.resource_type = resource_type
-        self._struct = struct
-        self._wholes = wholes
-        self._decoder = msgspec.json.Decoder(struct, float_hook=Decimal)
+    resource_type: str
+    struct: Any
+    """It has a member `resourceType`."""
+    has_whole: bool
+    """Whether parts of it are any JSON."""
+    members: frozenset[str]
+
+
+class Decoding:
+    """Decodes the pieces of one source."""
+
+    def __init__(self, target: Target) -> None:
+        """Make the decoders ready."""
+        self.target = target
+        self.resource_type = target.resource_type
+        self._looked_at: set[str] = set()
+        self._decoder = msgspec.json.Decoder(target.struct, float_hook=Decimal)
         self._header = msgspec.json.Decoder(_Header)
         self._bundle = msgspec.json.Decoder(_Bundle)
 
@@ -113,7 +126,9 @@ class Decoding:
     def _lines(self, piece: Lines) -> Batch:
         try:
             with collector_paused():
-                return Batch(self._decoder.decode_lines(piece.data), lines=piece)
+                batch = Batch(self._decoder.decode_lines(piece.data), lines=piece)
+            self._look_at_first(batch)
+            return batch
         except _FAILURES:
             batch = Batch()
             for number, line in _filled(piece):
@@ -133,8 +148,24 @@ class Decoding:
             elif header == self.resource_type:
                 batch.resources.append(self._decoder.decode(text))
                 batch.places.append(place)
+                self._look_at(text, place, batch)
         except _FAILURES as error:
             batch.findings.append(_finding(error, place))
+
+    def _look_at_first(self, batch: Batch) -> None:
+        if batch.lines is None or batch.lines.place in self._looked_at:
+            return
+        first = next((i for i, each in enumerate(batch.resources) if read(each, "resourceType") == self.resource_type), None)
+        if first is not None and (piece := batch.inner(first)) is not None:
+            self._look_at(piece.data, (piece.place, piece.row), batch)
+
+    def _look_at(self, text: bytes | msgspec.Raw, place: tuple[str, int | None], batch: Batch) -> None:
+        """Say which members of a source's first resource its version lacks: they are not read, and all of them may be of another version."""
+        if place[0] in self._looked_at:
+            return
+        self._looked_at.add(place[0])
+        names = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+        batch.findings.extend(_unknown_members(names, self.target, place))
 
     def _entries(self, text: bytes | msgspec.Raw, place: tuple[str, int | None], batch: Batch) -> None:
         name = place[0] if place[1] is None else f"{place[0]} row {place[1]}"
@@ -156,11 +187,28 @@ class Decoding:
             batch.findings.append(Finding("not-a-resource", *place, expected="an object with a resourceType"))
         elif resource["resourceType"] == self.resource_type:
             try:
-                exact = _exact(resource) if self._wholes else resource
-                batch.resources.append(msgspec.convert(exact, self._struct))
+                exact = _exact(resource) if self.target.has_whole else resource
+                batch.resources.append(msgspec.convert(exact, self.target.struct))
                 batch.places.append(place)
+                if place[0] not in self._looked_at:
+                    self._looked_at.add(place[0])
+                    batch.findings.extend(_unknown_members(resource, self.target, place))
             except (*_FAILURES, TypeError) as error:
                 batch.findings.append(_finding(error, place))
+
+
+def _unknown_members(names: Iterable[str], target: Target, place: tuple[str, int | None]) -> Iterator[Finding]:
+    unknown = sorted(name for name in names if name.removeprefix("_") not in target.members)
+    if unknown:
+        effect = "they are not read; the source may be of another FHIR version"
+        yield Finding(
+            "unknown-elements",
+            *place,
+            ", ".join(unknown[:5]),
+            expected=f"elements of {target.resource_type}",
+            severity="warning",
+            effect=effect,
+        )
 
 
 def _exact(value: Any) -> Any:

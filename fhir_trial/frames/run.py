@@ -6,9 +6,10 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from fhir_trial.errors import Finding, Findings, InputError, UsageError
+from fhir_trial.fhir.shapes import shapes
 from fhir_trial.fhir.versions import DEFAULT
 from fhir_trial.fhirpath import FhirPathError
-from fhir_trial.frames.decoding import Batch, Decoding, collector_paused
+from fhir_trial.frames.decoding import Batch, Decoding, Target, collector_paused
 from fhir_trial.frames.definition import read_view
 from fhir_trial.frames.program import build
 from fhir_trial.frames.projection import needs, struct_type
@@ -28,7 +29,8 @@ class ViewRunner:
         self.view = view if isinstance(view, View) else read_view(view, fhir)
         need = needs(self.view)
         self._program = build(self.view, need)
-        self._decoding = Decoding(self.view.resource, struct_type(need), need.has_whole())
+        members = frozenset({"resourceType", *shapes(self.view.fhir).members(self.view.resource)})
+        self._target = Target(self.view.resource, struct_type(need), need.has_whole(), members)
         self.schema = self.view.schema
 
     def batches(
@@ -42,14 +44,15 @@ class ViewRunner:
         collected = findings if findings is not None else Findings()
         collected.extend(self.view.findings)
         rows = 0
-        for batch in self._decoding.batches(pieces(source)):
-            for record_batch in self._batch(batch, collected):
+        decoding = Decoding(self._target)
+        for batch in decoding.batches(pieces(source)):
+            for record_batch in self._batch(batch, decoding, collected):
                 rows += record_batch.num_rows
                 yield record_batch
             if progress is not None:
                 progress(rows)
 
-    def _batch(self, batch: Batch, findings: Findings) -> Iterator[pa.RecordBatch]:
+    def _batch(self, batch: Batch, decoding: Decoding, findings: Findings) -> Iterator[pa.RecordBatch]:
         findings.extend(batch.findings)
         columns: list[list[Any]] = [[] for _ in self.view.columns]
         with collector_paused():
@@ -61,7 +64,7 @@ class ViewRunner:
             yield self._arrow(columns, batch, findings)
         for index in others:
             if (inner := batch.inner(index)) is not None:
-                yield from self._batch(self._decoding.other(inner), findings)
+                yield from self._batch(decoding.other(inner), decoding, findings)
 
     def _arrow(self, columns: list[list[Any]], batch: Batch, findings: Findings) -> pa.RecordBatch:
         arrays = [_array(values, column, findings) for values, column in zip(columns, self.view.columns, strict=True)]

@@ -217,7 +217,10 @@ def test_a_resource_of_another_version_gives_what_its_version_has_in_common() ->
         "resource": "ResearchSubject",
         "select": [{"column": [{"name": "id", "path": "id"}, {"name": "who", "path": "individual.reference"}]}],
     }
-    assert run_view(view, r5).to_pylist() == [{"id": "s1", "who": None}]
+    for source in (r5, [r5, r5], json.dumps(r5).encode(), f"{json.dumps(r5)}\n{json.dumps(r5)}".encode()):
+        findings = Findings()
+        assert run_view(view, source, findings=findings).to_pylist()[0] == {"id": "s1", "who": None}
+        assert [(finding.code, finding.field, finding.severity) for finding in findings] == [("unknown-elements", "subject", "warning")]
     with pytest.raises(ViewError, match="ResearchSubject has no element individual"):
         run_view(view, r5, "r5")
     other_shape = {"resourceType": "ResearchSubject", "id": "s2", "individual": [{"reference": "Patient/p1"}]}
