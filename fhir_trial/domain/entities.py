@@ -61,6 +61,8 @@ class Study(Entity, frozen=True, kw_only=True):
     sponsor: str | None = None
     started_on: When | None = None
     ended_on: When | None = None
+    data_cutoff: When | None = None
+    """The day after which this snapshot of the data sees nothing."""
     arms: tuple[Arm, ...] = ()
     outcomes: tuple[OutcomeMeasure, ...] = ()
 
@@ -409,3 +411,6 @@ ENTITIES: dict[str, type[Entity]] = {
     "provenance": Provenance,
 }
 """The trial's entities by name, in an order in which each refers to earlier ones only."""
+
+RESULT_ENTITIES = frozenset({"measure", "population", "result", "provenance"})
+"""The entities that an analysis writes: no part of the data that an analysis reads."""

@@ -104,6 +104,9 @@ EXPOSURE = {
     "max_delay_days": "MAX_DELAY_DAYS",
 }
 
+ORDER = ("arm", "subject", "parameter", "evaluator", "evaluator_id", "on", "visit_number", "visit", "source_sequence", "medication")
+"""What rows stand by, so that the order in which a server gives them back changes no file; the safety table keeps its own within an arm."""
+
 DIGITS = 12
 """Significant digits of figures in files: beyond them machines differ."""
 
@@ -131,11 +134,18 @@ def _described(adtte: pd.DataFrame) -> pd.DataFrame:
 
 
 def _csv(frame: pd.DataFrame, names: Mapping[str, str], synthetic: bool) -> str:
+    by = [column for column in ORDER if column in names and column in frame]
+    frame = frame.sort_values(by, kind="stable", na_position="first", ignore_index=True, key=_by_value)
     shown = pd.DataFrame({name: _cells(frame[column]) for column, name in names.items()}, index=frame.index)
     if synthetic:
         shown["SYNTHETIC"] = "Y"
     text: str = shown.to_csv(index=False, lineterminator="\n")
     return text
+
+
+def _by_value(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Categories as their words: their own order is that of first appearance."""
+    return values.astype("string") if isinstance(values.dtype, pd.CategoricalDtype) else values
 
 
 def _cells(values: "pd.Series[Any]") -> "pd.Series[Any]":

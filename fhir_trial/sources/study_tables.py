@@ -3,14 +3,15 @@
 from collections.abc import Iterable
 
 import pyarrow as pa
+from msgspec.structs import replace
 
-from fhir_trial.domain.entities import Arm, Medication, Organization, OutcomeMeasure, Study
+from fhir_trial.domain.entities import Arm, Medication, Organization, OutcomeMeasure, Study, When
 from fhir_trial.domain.study import Drug, Eligibility, StudyDefinition
 from fhir_trial.domain.tables import to_table
 
 
-def study_tables(study: StudyDefinition, more_drugs: Iterable[Drug] = ()) -> dict[str, pa.Table]:
-    """Tables organization, study and medication; `more_drugs` are those the data gives and the definition lacks.
+def study_tables(study: StudyDefinition, more_drugs: Iterable[Drug] = (), data_cutoff: When | None = None) -> dict[str, pa.Table]:
+    """Tables organization, study and medication; `more_drugs` and the cutoff are what the data gives and the definition lacks.
 
     >>> from fhir_trial.sources.study_file import load_study
     >>> study_tables(load_study("NCT05189483"))["medication"].column("medication").to_pylist()
@@ -20,7 +21,7 @@ def study_tables(study: StudyDefinition, more_drugs: Iterable[Drug] = ()) -> dic
     drugs = [Medication(study=study.id, medication=d.medication, name=d.name, form=d.form) for d in (*study.drugs, *more_drugs)]
     return {
         "organization": to_table([sponsor], Organization),
-        "study": to_table([_study_row(study)], Study),
+        "study": to_table([replace(_study_row(study), data_cutoff=data_cutoff)], Study),
         "medication": to_table(drugs, Medication),
     }
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from fhir_trial.domain.entities import RESULT_ENTITIES
 from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.domain.tables import TrialData
 from fhir_trial.errors import Findings
@@ -47,14 +48,15 @@ def from_resources(resources: Iterable[Resource], study: StudyDefinition, fhir: 
         by_type.setdefault(resource["resourceType"], []).append(resource)
     findings = Findings()
     tables = {}
-    for entity in mapping:
+    for entity in (name for name in mapping if name not in RESULT_ENTITIES):
         rules = mapping[entity]
         of_type = by_type.get(rules.resource_type, [])
         table = rules.decode({name: run_view(view, of_type, fhir) for name, view in rules.views().items()}, findings)
         if table.num_rows:
             tables[entity] = table
     synthetic = any(is_synthetic(resource) for of_type in by_type.values() for resource in of_type)
-    return TrialData(study, tables, synthetic, findings)
+    cutoffs = tables["study"]["data_cutoff"].to_pylist() if "study" in tables else [None]
+    return TrialData(study, tables, synthetic, findings, cutoffs[0])
 
 
 def by_type(resources: Iterable[Resource]) -> dict[str, list[Resource]]:

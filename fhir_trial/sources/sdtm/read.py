@@ -82,7 +82,7 @@ def _assemble(raw: Mapping[str, RawDomain], study: StudyDefinition, reading: Rea
     about = parameters(raw.get("ts"), reading)
     return TrialData(
         study,
-        study_tables(study, more_drugs) | tables,
+        study_tables(study, more_drugs, about.data_cutoff) | tables,
         synthetic=about.synthetic,
         findings=reading.findings,
         data_cutoff=about.data_cutoff,

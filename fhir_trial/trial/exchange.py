@@ -1,0 +1,39 @@
+"""What moves between a trial's data and a server: pushed by plan, pulled to its proven end."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from fhir_trial.errors import PartlyDone
+from fhir_trial.mapping.keys import BASE
+from fhir_trial.progress import Progress, silent
+from fhir_trial.sync.journal import Journal
+from fhir_trial.sync.plan import make_plan
+from fhir_trial.sync.pull import of_study, pull_to_memory, trial_types
+from fhir_trial.sync.push import Report, apply
+from fhir_trial.trial.connection import Connection
+
+Resource = dict[str, Any]
+
+
+def push_all(resources: Iterable[Resource], connection: Connection, journal: Journal, progress: Progress = silent) -> Report:
+    """Bring the server to hold `resources`; a second run writes nothing.
+
+    Raises `PartlyDone` where the server rejected some, or something else stands where they should.
+    """
+    plan = connection.run(make_plan(resources, connection.info, journal.synced(connection.info.base_url)))
+    report = connection.run(apply(plan, journal, progress))
+    if not report.is_clean:
+        first = report.findings[0]
+        raise PartlyDone(
+            f"{len(report.findings)} resources are not on the server as sent; first {first.place}: {first.effect or first.code}"
+        )
+    return report
+
+
+def pull_study(study: str, connection: Connection, progress: Progress = silent) -> list[Resource]:
+    """Every trial resource of the study on the server; Provenance, which has no identifier, as far as it tells of the others."""
+    pulled = connection.run(pull_to_memory(trial_types(connection.info), progress=progress))
+    ours = of_study(f"{BASE}sid/", study)
+    kept = [resource for resource in pulled.all() if ours(resource)]
+    places = {f"{resource['resourceType']}/{resource['id']}" for resource in kept}
+    return kept + [r for r in pulled.resources.get("Provenance", []) if any(t.get("reference") in places for t in r.get("target", ()))]
