@@ -1,0 +1,73 @@
+"""Each choice that RECIST leaves open, in a course of its own: the same visits under one value of a convention and another."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from fhir_trial.endpoints.conventions import preset
+from fhir_trial.endpoints.recist import assess
+
+TUMOUR = {"id": "T1", "mm": 30, "nodal": False}
+SECOND = {"id": "T2", "mm": 20, "nodal": False}
+NODE = {"id": "T1", "mm": 18, "nodal": True}
+OTHER = {"id": "N1", "nodal": False}
+UNREAD = {"id": "N2", "nodal": False}
+
+
+def course(targets: list[Any], others: list[Any], *visits: dict[str, Any]) -> dict[str, Any]:
+    return {"baseline": {"target": targets, "nontarget": others}, "visits": [{"day": 42 * n, **visit} for n, visit in enumerate(visits, 1)]}
+
+
+def sizes(*values: Any) -> list[dict[str, Any]]:
+    return [{"target": {"T1": value}} for value in values]
+
+
+def states(*values: str) -> list[dict[str, Any]]:
+    return [{"nontarget": {"N1": value}} for value in values]
+
+
+RULES: list[tuple[dict[str, Any], dict[str, object], str]] = [
+    (course([TUMOUR], [], *sizes(0, 4)), {}, "CR PD"),
+    (course([TUMOUR], [], *sizes(0, 4)), {"cr_relapse": "per_criteria"}, "CR PR"),
+    (course([TUMOUR], [], *sizes(0, "TSTM")), {"cr_relapse": "per_criteria", "tstm_mm": 4}, "CR PR"),
+    (course([TUMOUR], [], *sizes(0, "TSTM")), {"cr_relapse": "per_criteria"}, "CR PD"),
+    (course([NODE], [], *sizes(8, 10)), {}, "CR PD"),
+    (course([NODE], [], *sizes(8, 11)), {"nodal_relapse_after_cr": "sum_rule"}, "CR PR"),
+    (course([NODE], [], *sizes(9.9, 9.9)), {}, "CR CR"),
+    (course([NODE], [], *sizes(10)), {}, "PR"),
+    (course([], [OTHER], *states("ABSENT", "PRESENT")), {}, "CR PD"),
+    (course([], [OTHER], *states("ABSENT", "PRESENT")), {"cr_relapse": "per_criteria"}, "CR NON-CR/NON-PD"),
+    (course([TUMOUR], [OTHER], *({"target": {"T1": mm}, "nontarget": {"N1": "PRESENT"}} for mm in (0, 4))), {}, "PR PR"),
+    (course([TUMOUR], [], *sizes(21, 22)), {}, "PR SD"),
+    (course([TUMOUR], [], *sizes(21, 22)), {"pr_sticky": "after_first"}, "PR PR"),
+    (course([TUMOUR], [], *sizes(21, 22)), {"pr_sticky": "after_confirmed"}, "PR SD"),
+    (course([TUMOUR], [], *sizes(21, 21, 22)), {"pr_sticky": "after_confirmed"}, "PR PR PR"),
+    (course([TUMOUR], [], *sizes(20, 26, 22)), {"pr_sticky": "after_first"}, "PR PD SD"),
+    (course([TUMOUR], [OTHER], {"target": {"T1": 0}}), {}, "PR"),
+    (course([TUMOUR], [OTHER], {"target": {"T1": 0}}), {"nontarget_ne_blocks_cr": False}, "CR"),
+    (course([], [OTHER, UNREAD], *states("PRESENT")), {}, "NE"),
+    (
+        course([], [OTHER, {"id": "N2", "nodal": False}], *states("PRESENT")),
+        {"nontarget_partly_evaluated": "NON-CR/NON-PD"},
+        "NON-CR/NON-PD",
+    ),
+    (course([], [OTHER], {"nontarget": {"N1": "ABSENT"}, "marker": "NOT NORMAL"}, *states("ABSENT")), {}, "NON-CR/NON-PD NON-CR/NON-PD"),
+    (course([], [OTHER], {"nontarget": {"N1": "ABSENT"}, "marker": "NOT NORMAL"}), {"markers_required_for_cr": False}, "CR"),
+    (course([TUMOUR], [], {"target": {"T1": 0}, "marker": "NOT NORMAL"}, {"target": {"T1": 0}, "marker": "NORMAL"}), {}, "PR CR"),
+    (course([TUMOUR], [], *sizes(34, 40)), {}, "SD PD"),
+    (course([TUMOUR], [], *sizes(34, 40)), {"nadir_includes_baseline": False}, "SD SD"),
+    (course([TUMOUR, SECOND], [], {"target": {"T1": 40, "T2": "MERGED WITH T1"}}, {"target": {"T1": 34}}), {}, "SD PR"),
+    (course([TUMOUR], [], *sizes([10, 12], [10, None], [10, 9])), {}, "SD NE PR"),
+    (course([TUMOUR], [], *({"target": {"T1": 30}, "new_lesion": new} for new in ("EQUIVOCAL", "UNEQUIVOCAL"))), {}, "SD PD"),
+    (course([TUMOUR], [], {"target": {"T1": 15}}, {"not_done": True}, {"target": {"T1": 20}}), {}, "PR NE PD"),
+]
+
+
+@pytest.mark.parametrize(("case", "changed", "expected"), RULES)
+def test_the_overall_responses_of_a_course(
+    tables_of: Callable[[Mapping[str, Any]], dict[str, pd.DataFrame]], case: dict[str, Any], changed: dict[str, object], expected: str
+) -> None:
+    result = assess(tables_of(case), preset("protocol").with_settings(changed))
+    assert result.frame["overall"].tolist() == expected.split()
