@@ -66,10 +66,12 @@ def identified(raw: RawDomain, reading: Reading) -> Lesions:
     for record in rows:
         if record["test"] == "TUMIDENT":
             _identify(record, lesions, raw, reading)
+    for record in sorted(
+        (r for r in rows if r["test"] == "TUSPLIT"), key=lambda r: r["lesion"].count(".")
+    ):  # a parent before its fragments
+        _split(record, lesions, raw, reading)
     for record in rows:
-        if record["test"] == "TUSPLIT":
-            _split(record, lesions, raw, reading)
-        elif record["test"] == "TUMERGE":
+        if record["test"] == "TUMERGE":
             _merge(record, lesions, raw, reading)
     return lesions
 
@@ -102,12 +104,12 @@ def _split(record: Record, lesions: Lesions, raw: RawDomain, reading: Reading) -
     origin = stated[1] if stated else parent_name(record["lesion"])
     parent = lesions.rows.get((*key[:3], origin)) if origin is not None else None
     role, nodal = ROLES.get((record["result"] or "").upper(), (None, None))
-    role = role or (parent["role"] if parent is not None else None)
+    role = role or next((row["role"] for row in (lesions.rows.get(key), parent) if row is not None), None)
     if origin is None or origin == record["lesion"] or role is None:
         expected = "a fragment named after its lesion (T01.1 of T01), or SPLIT FROM T01"
         reading.report("split-without-origin", raw, record["row"], "TULNKID", found=record["lesion"], expected=expected, effect=LEFT_OUT)
         return
-    if nodal is None and record["organ"] is None and parent is not None:
+    if nodal is None and record["organ"] is None and parent is not None and role == "target":
         nodal = parent["nodal"]
     if key in lesions.rows:
         entry = lesions.rows[key]
@@ -156,7 +158,8 @@ def _enter(lesions: Lesions, key: Key, first: dict[str, Any], has_baseline: bool
     origin = parent_name(key[3])
     record = first | {"sequence": None, "organ": None}
     if origin is not None and (parent := lesions.rows.get((*key[:3], origin))) is not None and first["role"] != "new":
-        lesions.add(key, record, first["role"] or parent["role"], relation="split", origin=origin, nodal=parent["nodal"])
+        role = first["role"] or parent["role"]
+        lesions.add(key, record, role, relation="split", origin=origin, nodal=parent["nodal"] if role == "target" else None)
         return True
     if first["role"] == "new" or (has_baseline and first["role"] is not None):
         lesions.add(key, record, first["role"])

@@ -13,7 +13,7 @@ from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.domain.tables import TrialData
 from fhir_trial.sources.sdtm.contacts import STATED
 from fhir_trial.sources.sdtm.layouts import AE, CM, CONTACTS, CRITERIA, DM, DS, EX, QS, RESPONSE_TESTS, RS, TR, TU, VS, Layout
-from fhir_trial.sources.sdtm.lesions import ROLES, parent_name
+from fhir_trial.sources.sdtm.lesions import ROLES
 from fhir_trial.sources.sdtm.measurements import STATES
 from fhir_trial.sources.sdtm.summary import CUTOFF, SYNTHETIC
 from fhir_trial.sources.sdtm.treatment import cycle_of
@@ -212,23 +212,26 @@ def _tumours(data: TrialData, files: _Files) -> None:
         files.add(RS, record, RSTEST=_TEST_NAMES[code], **original)
 
 
+_RELATIONS = {"split": ("TUSPLIT", "SPLIT FROM"), "merged": ("TUMERGE", "MERGED WITH")}
+
+
 def _lesion(record: Fields, files: _Files) -> None:
-    """A lesion's identification; a fragment's split; of a merged lesion its identification and, without a visit, the merge."""
-    test = "TUSPLIT" if record["relation"] == "split" else "TUMIDENT"
-    organ = record["organ"]
-    follows = record["nodal"] is None or (organ is not None and ("LYMPH NODE" in organ.upper()) == record["nodal"])
-    term = next(
-        term for term, (role, nodal) in ROLES.items() if role == record["role"] and nodal in (None if follows else record["nodal"], None)
-    )
-    if not follows and record["role"] == "target":
-        term = "TARGET NODAL" if record["nodal"] else "TARGET EXTRA NODAL"
-    if test == "TUSPLIT" and parent_name(record["lesion"]) != record["origin"]:
-        term = f"SPLIT FROM {record['origin']}"
-    files.add(TU, record | {"test": test, "result": term}, TUTEST=_TEST_NAMES[test], TUORRES=term)
-    if record["relation"] == "merged":
+    """A lesion's identification, and without a visit its split from or merge with another."""
+    term = _identification(record)
+    files.add(TU, record | {"test": "TUMIDENT", "result": term}, TUTEST=_TEST_NAMES["TUMIDENT"], TUORRES=term)
+    if record["relation"] in _RELATIONS:
+        test, words = _RELATIONS[record["relation"]]
         names = ("subject", "evaluator", "evaluator_id", "lesion")
-        merge = {name: record[name] for name in names} | {"test": "TUMERGE", "result": f"MERGED WITH {record['origin']}"}
-        files.add(TU, merge, TUTEST=_TEST_NAMES["TUMERGE"], TUORRES=merge["result"])
+        related = {name: record[name] for name in names} | {"test": test, "result": f"{words} {record['origin']}"}
+        files.add(TU, related, TUTEST=_TEST_NAMES[test], TUORRES=related["result"])
+
+
+def _identification(record: Fields) -> str:
+    """The term for a lesion's role, and for whether it is a node where its place does not say so."""
+    by_place = None if record["organ"] is None else "LYMPH NODE" in record["organ"].upper()
+    nodal = None if record["nodal"] == by_place else record["nodal"]
+    terms = {meaning: term for term, meaning in ROLES.items()}
+    return terms.get((record["role"], nodal), terms[record["role"], None])
 
 
 def _measurement(record: Fields, files: _Files) -> None:
