@@ -45,6 +45,11 @@ class EntityMap(Generic[E]):
         """The entity and its resource type."""
         return f"EntityMap({self.rules.entity} -> {self.resource_type})"
 
+    @property
+    def tree(self) -> Node:
+        """The rules resolved against the version's shapes."""
+        return self._compiled.root
+
     def key(self, row: E) -> str:
         """The value of the row's business identifier."""
         return join_key([getattr(row, name) for name in self.rules.key])

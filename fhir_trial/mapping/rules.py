@@ -15,6 +15,9 @@ from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.errors import Finding, InputError
 from fhir_trial.mapping.errors import RuleError
 
+_TABLES = ("codes", "systems", "extensions", "code-systems")
+"""Files beside the rules that are no rules of an entity."""
+
 _MERGED = ("is", "with", "fields", "links", "each", "derived", "absent", "lossy")
 
 CodeTable = dict[str, str]
@@ -88,7 +91,7 @@ def load_rules(fhir: str, study: StudyDefinition | None = None, folder: Path | N
     Raises `InputError` with every rule that the schema refuses.
     """
     folder = folder or data_dir("mappings")
-    names = sorted(p.stem for p in folder.glob("*.yaml") if p.stem not in ("codes", "systems"))
+    names = sorted(p.stem for p in folder.glob("*.yaml") if p.stem not in _TABLES)
     findings: list[Finding] = []
     entities = {}
     for name in names:

@@ -14,7 +14,7 @@ from fhir_trial.domain.tables import TrialData
 from fhir_trial.endpoints.analyse import Results, analyse
 from fhir_trial.endpoints.conventions import for_study
 from fhir_trial.endpoints.outputs import files
-from fhir_trial.errors import Finding, Findings, FhirTrialError
+from fhir_trial.errors import FhirTrialError, Finding, Findings
 from fhir_trial.progress import Progress, silent
 from fhir_trial.registry import results_xml
 from fhir_trial.simulate import simulate, write_cohort
