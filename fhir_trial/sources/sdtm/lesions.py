@@ -113,6 +113,7 @@ def _split(record: Record, lesions: Lesions, raw: RawDomain, reading: Reading) -
         nodal = parent["nodal"]
     if key in lesions.rows:
         entry = lesions.rows[key]
+        nodal = nodal if entry["role"] == "target" else None
         lesions.rows[key] = entry | {"relation": "split", "origin": origin, "nodal": nodal if entry["nodal"] is None else entry["nodal"]}
     else:
         lesions.add(key, record, role, relation="split", origin=origin, nodal=nodal)
