@@ -160,7 +160,7 @@ class Decoding:
             self._look_at(piece.data, (piece.place, piece.row), batch)
 
     def _look_at(self, text: bytes | msgspec.Raw, place: tuple[str, int | None], batch: Batch) -> None:
-        """Say which members of a source's first resource its version lacks: they are not read, and all of them may be of another version."""
+        """Say which members of a source's first resource the version lacks: they are not read, and all may be of another version."""
         if place[0] in self._looked_at:
             return
         self._looked_at.add(place[0])
