@@ -86,7 +86,7 @@ def _structure(url: str, use: _Use, words: Mapping[str, str], fhir: str) -> dict
     if name not in words:
         raise RuleError(f"extension {name!r} is not described in extensions.yaml", "mappings/extensions.yaml")
     root = {"id": "Extension", "path": "Extension", "short": words[name], "definition": words[name]}
-    elements = [root, *(_part_elements(use.parts) if use.parts else [_element("Extension.extension", max="0")])]
+    elements: list[dict[str, Any]] = [root, *(_part_elements(use.parts) if use.parts else [_element("Extension.extension", max="0")])]
     elements.append(_element("Extension.url", fixedUri=url))
     value = {"max": "0"} if use.parts else {"min": 1, "type": [{"code": code} for code in sorted(use.types)]}
     elements.append(_element("Extension.value[x]", **value))
@@ -115,7 +115,7 @@ def _element(path: str, **rest: Any) -> dict[str, Any]:
 
 
 def _part_elements(parts: Mapping[str, set[str]]) -> list[dict[str, Any]]:
-    elements = []
+    elements: list[dict[str, Any]] = []
     for name, types in parts.items():
         at = f"Extension.extension:{name}"
         elements += [

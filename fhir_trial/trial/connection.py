@@ -7,7 +7,9 @@ from types import TracebackType
 from typing import TypeVar
 
 from fhir_trial.config import Server
+from fhir_trial.errors import ConfigurationError
 from fhir_trial.fhir.http import Exchange, Request, Response, run
+from fhir_trial.fhir.versions import DEFAULT, VERSIONS
 from fhir_trial.store import Store, handle
 from fhir_trial.sync.capability import ServerInfo, discover
 from fhir_trial.sync.client import Client
@@ -41,13 +43,22 @@ class Connection:
         self.close()
 
 
-def connect(server: Server, fhir: str) -> Connection:
-    """Open `server` and ask what it can do; a `ConfigurationError` where it speaks another version."""
+def connect(server: Server, fhir: str | None = None) -> Connection:
+    """Open `server` and ask what it can do; a `ConfigurationError` where it does not speak `fhir` (None: a version of ours)."""
     if server.base_url.startswith(EMBEDDED):
-        return connect_embedded(Path(server.base_url.removeprefix(EMBEDDED)), fhir)
+        return connect_embedded(Path(server.base_url.removeprefix(EMBEDDED)), fhir or DEFAULT)
     client = Client(server)
     info = client.run(discover(client.base_url, research_store=server.research_store, fhir=fhir))
-    return Connection(server.name, fhir, info, client.send, lambda: client.__exit__(None, None, None))
+    return Connection(server.name, fhir or _version_of(info), info, client.send, lambda: client.__exit__(None, None, None))
+
+
+def _version_of(info: ServerInfo) -> str:
+    for known in VERSIONS.values():
+        if known.number == info.fhir_version:
+            return known.name
+    raise ConfigurationError(
+        f"the server speaks FHIR {info.fhir_version[:12] or '?'}, expected {' or '.join(v.number for v in VERSIONS.values())}"
+    )
 
 
 def connect_embedded(path: Path, fhir: str) -> Connection:

@@ -1,0 +1,142 @@
+"""Commands on files: to and from FHIR, validation, views, endpoints."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fhir_trial.cli.output import BANNER, finding_row, say, say_findings, show, show_counts, show_json
+from fhir_trial.domain.study import StudyDefinition
+from fhir_trial.endpoints.analyse import analyse
+from fhir_trial.endpoints.conventions import Conventions, for_study
+from fhir_trial.endpoints.outputs import files, summary
+from fhir_trial.errors import Findings, UsageError
+from fhir_trial.fhir import json as fhir_json
+from fhir_trial.fhir.versions import DEFAULT
+from fhir_trial.frames import write_view
+from fhir_trial.sources.sdtm.write import write_sdtm
+from fhir_trial.sync.folder import write_folder
+from fhir_trial.trial.opened import read_source
+from fhir_trial.trial.resources import by_type, losses, to_resources
+from fhir_trial.validate import validate_files
+
+Study = Annotated[str | None, typer.Option("--study", help="Study definition: a file, or the id of one that is shipped.")]
+Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
+Domains = Annotated[list[str] | None, typer.Option("--domain", help="A domain's file where its name differs: rs=FILE.")]
+Version = Annotated[str | None, typer.Option("--fhir", help="FHIR version, r4 or r5; else the folder's manifest says it.")]
+
+
+def _pairs(options: list[str] | None, name: str) -> dict[str, str]:
+    """`key=value` options as a dict."""
+    pairs = {}
+    for option in options or []:
+        key, equals, value = option.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--{name} {option}: expected {name.upper()}=VALUE")
+        pairs[key.strip()] = value.strip()
+    return pairs
+
+
+def to_fhir(
+    source: Annotated[Path, typer.Argument(help="Folder of SDTM domains.")],
+    out: Annotated[Path, typer.Option(help="Folder for <ResourceType>.ndjson, manifest.json and loss.json.")],
+    study: Study = None,
+    fhir: Annotated[str, typer.Option("--fhir", help="FHIR version: r4 or r5.")] = DEFAULT,
+    domain: Domains = None,
+    as_json: Json = False,
+) -> int:
+    """Write trial data as FHIR; 1 when there are errors in the data or rows that FHIR could not hold."""
+    data = read_source(source, study, domains=_pairs(domain, "domain"))
+    unwritten = Findings()
+    resources = by_type(to_resources(data, fhir, unwritten))
+    manifest = write_folder(out, resources, fhir, data.study.id)
+    (out / "loss.json").write_text(json.dumps(losses(fhir, data.study, unwritten), indent=2) + "\n", encoding="utf-8")
+    findings = [*data.findings, *unwritten]
+    counts = {entry.type: entry.count for entry in manifest.files}
+    if as_json:
+        show_json({"counts": counts, "synthetic": data.synthetic, "findings": [finding_row(f) for f in findings]})
+    else:
+        show_counts(f"{out}", counts)
+        say_findings(findings)
+    return 1 if any(f.severity == "error" for f in findings) else 0
+
+
+def from_fhir(
+    folder: Annotated[Path, typer.Argument(help="Folder of FHIR NDJSON.")],
+    out: Annotated[Path, typer.Option(help="Folder for the SDTM CSV files.")],
+    study: Study = None,
+    fhir: Version = None,
+) -> int:
+    """Write FHIR back as trial tables in SDTM CSV; 1 when something could not be read."""
+    data = read_source(folder, study, fhir)
+    for path in write_sdtm(data, out):
+        show(str(path))
+    say_findings(data.findings)
+    return 1 if data.findings.errors() else 0
+
+
+def validate(
+    paths: Annotated[list[Path], typer.Argument(help="Files (.json, .ndjson) or folders.")],
+    fhir: Annotated[str, typer.Option("--fhir", help="FHIR version: r4 or r5.")] = DEFAULT,
+    as_json: Json = False,
+) -> int:
+    """Check resources against HL7's definitions; 1 when there is an error."""
+    findings = list(validate_files(paths, fhir))
+    if as_json:
+        show_json([finding_row(f) for f in findings])
+    else:
+        say_findings(findings, limit=200)
+        show_counts("findings", Findings(findings).counts() or {"none": 0})
+    return 1 if any(f.severity == "error" for f in findings) else 0
+
+
+def view(
+    definition: Annotated[Path, typer.Argument(help="A SQL-on-FHIR ViewDefinition in JSON.")],
+    paths: Annotated[list[Path], typer.Argument(help="NDJSON, Bundles or folders.")],
+    out: Annotated[Path, typer.Option(help="File to write: .csv, .ndjson or .parquet.")],
+    fhir: Annotated[str, typer.Option("--fhir", help="FHIR version: r4 or r5.")] = DEFAULT,
+) -> int:
+    """Run a ViewDefinition over resources into a table."""
+    if not definition.is_file():
+        raise UsageError(f"{definition} is no file")
+    loaded = fhir_json.decode(definition.read_bytes(), str(definition))
+    rows = write_view(loaded, paths, out, fhir)
+    show(f"{out}: {rows} rows")
+    return 0
+
+
+def endpoints(
+    source: Annotated[Path, typer.Argument(help="Folder of SDTM domains, or of FHIR NDJSON.")],
+    out: Annotated[Path, typer.Option(help="Folder for adsl, adrs, adtte, safety, exposure and summary.json.")],
+    study: Study = None,
+    conventions: Annotated[str | None, typer.Option(help="A preset (protocol, fda-2018, ema, admiralonco) or a file.")] = None,
+    setting: Annotated[list[str] | None, typer.Option("--set", help="A convention that departs: name=value.")] = None,
+    fhir: Version = None,
+    domain: Domains = None,
+    as_json: Json = False,
+) -> int:
+    """Derive the endpoints of a trial; 1 when the data have errors."""
+    data = read_source(source, study, fhir, _pairs(domain, "domain"))
+    results = analyse(data, _conventions(data.study, conventions, _pairs(setting, "set")))
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in files(results).items():
+        (out / name).write_text(text, encoding="utf-8", newline="\n")
+    findings = [*data.findings, *results.findings]
+    if as_json:
+        show_json(summary(results) | {"findings": [finding_row(f) for f in findings]})
+    else:
+        say_findings(findings)
+        say(f"conventions: {results.conventions.describe()}")
+        if data.synthetic:
+            say(BANNER)
+        show(str(out))
+    return 1 if any(f.severity == "error" for f in findings) else 0
+
+
+def _conventions(study: StudyDefinition, name: str | None, settings: dict[str, str]) -> Conventions:
+    """The preset or file of conventions, with settings laid over it."""
+    if name is None or not Path(name).is_file():
+        return for_study(study, name, settings)
+    values = fhir_json.decode(Path(name).read_bytes(), name)
+    return Conventions.from_dict(values).with_settings(settings)

@@ -1,0 +1,130 @@
+"""`demo`, the whole loop, and `serve`, the embedded server."""
+
+import secrets
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fhir_trial import config
+from fhir_trial.cli.output import BANNER, say, show, show_json, show_table, terminal_progress
+from fhir_trial.fhir.versions import DEFAULT
+from fhir_trial.store import Store
+from fhir_trial.store import server as store_server
+from fhir_trial.trial import demo as loop
+from fhir_trial.trial.demo import Demo
+
+Fhir = Annotated[str, typer.Option("--fhir", help="FHIR version: r4 or r5.")]
+
+
+class Cohort(StrEnum):
+    """Which data the demonstration runs on."""
+
+    a = "a"
+    b = "b"
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to work in; what is there already is gone on with.")] = Path("demo"),
+    cohort: Annotated[Cohort, typer.Option(help="a: the synthetic cohort; b: the CDISC pilot's public data.")] = Cohort.a,
+    fhir: Fhir = DEFAULT,
+    server: Annotated[
+        str | None, typer.Option(help="Another server than the embedded store: a URL, or a name of the configuration.")
+    ] = None,
+    research_store: Annotated[bool, typer.Option(help="The server named may hold pseudonymous patients.")] = False,
+    token: Annotated[str | None, typer.Option(help="Where the server's token stands: env:NAME, file:PATH, keyring:SERVICE/USER.")] = None,
+    clean: Annotated[bool, typer.Option(help="Leave nothing behind.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
+) -> int:
+    """Run the whole loop: trial data, FHIR, server, tables, endpoints, results in FHIR, registry record."""
+    flags = {"token": token, "research_store": "true" if research_store else None}
+    named = config.load(flags=flags).server(server) if server else None
+    existing = set(out.iterdir()) if out.is_dir() else set()
+    try:
+        done = loop.demo(out, cohort.value, fhir, named, terminal_progress())
+        _report_json(done) if as_json else _report(done)
+    finally:
+        if clean and out.is_dir():
+            loop.clean(out, set(out.iterdir()) - existing)
+    return 0
+
+
+def _report(done: Demo) -> None:
+    say(f"{done.sent} resources; {done.written} written to the server")
+    for change in done.changed:
+        show(f"changed: {change.describe()}")
+    rows = [
+        (
+            name,
+            r.n,
+            r.count,
+            f"{e.name}{f' at {e.at} {e.at_unit}' if e.at else ''}",
+            *map(_figure, (e.value, e.lower, e.upper)),
+            e.unit or "",
+        )
+        for name, r in done.results.items()
+        for e in r.estimates
+    ]
+    show_table(
+        f"Endpoints of {done.study.id}, conventions {done.results.conventions.describe()}",
+        ["endpoint", "N", "counted", "estimate", "value", "lower", "upper", "unit"],
+        rows,
+    )
+    if done.results.synthetic:
+        show(f"*** {BANNER} ***")
+    for finding in done.findings:
+        if finding.severity != "information":
+            say(
+                f"{finding.severity}: {finding.location()}: {finding.code}{f', {finding.count} times' if hasattr(finding, 'count') else ''}"
+            )
+    for name, path in done.paths.items():
+        show(f"{name}: {path}")
+
+
+def _figure(value: float | None) -> str:
+    return "not reached" if value is None else f"{value:.4g}"
+
+
+def _report_json(done: Demo) -> None:
+    show_json(
+        {
+            "study": done.study.id,
+            "fhir": done.fhir,
+            "synthetic": done.results.synthetic,
+            "resources": done.sent,
+            "written": done.written,
+            "changes": [change.describe() for change in done.changed],
+            "endpoints": {
+                name: {"n": r.n, "count": r.count, "estimates": [vars(e) for e in r.estimates]} for name, r in done.results.items()
+            },
+            "paths": {name: str(path) for name, path in done.paths.items()},
+        }
+    )
+
+
+def serve(
+    fhir: Fhir = DEFAULT,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8080,
+    db: Annotated[Path, typer.Option(help="The database file; one database holds one study.")] = Path("fhir-trial.sqlite"),
+    token: Annotated[
+        str | None, typer.Option(help="Where the bearer token stands: env:NAME, file:PATH; else one is made and shown.")
+    ] = None,
+) -> int:
+    """Serve the embedded FHIR server until interrupted."""
+    secret = config.Secret.parse(token).reveal() if token else secrets.token_urlsafe(24)
+    store = Store(db, fhir)
+    running, listening, url = store_server(store, secret, host, port)
+    say(f"serving FHIR {store.fhir.number} at {url} from {db}")
+    if token is None:
+        say(f"bearer token: {secret}")
+    show(url)
+    sys.stdout.flush()
+    try:
+        with listening:
+            running.run(sockets=[listening])
+    finally:
+        store.close()
+    return 0

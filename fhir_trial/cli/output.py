@@ -1,0 +1,74 @@
+"""What commands say: data on stdout, progress and messages on stderr, findings one a line, JSON where asked."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from fhir_trial.errors import Finding
+from fhir_trial.progress import Progress, silent
+
+BANNER = "SYNTHETIC DATA: about no real person"
+
+
+def say(text: str) -> None:
+    """A message to the person at the terminal."""
+    sys.stderr.write(text + "\n")
+
+
+def show(text: str) -> None:
+    """Data, as text."""
+    sys.stdout.write(text + "\n")
+
+
+def show_json(value: Any) -> None:
+    """Data, as JSON."""
+    show(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def finding_row(finding: Finding) -> dict[str, Any]:
+    """A finding as a JSON object."""
+    names = ("severity", "code", "place", "row", "field", "found", "expected", "effect")
+    return {name: value for name in names if (value := getattr(finding, name)) is not None}
+
+
+def say_findings(findings: Iterable[Finding], limit: int = 50) -> None:
+    """Findings on stderr, one a line, the worst first."""
+    order = {"error": 0, "warning": 1, "information": 2}
+    ranked = sorted(findings, key=lambda f: order[f.severity])
+    for finding in ranked[:limit]:
+        say(f"{finding.severity}: {finding.describe()}")
+    if len(ranked) > limit:
+        say(f"... and {len(ranked) - limit} more")
+
+
+def show_table(title: str, columns: list[str], rows: Iterable[Iterable[object]]) -> None:
+    """A table on stdout, aligned for a terminal."""
+    table = Table(title=title, title_justify="left")
+    for number, name in enumerate(columns):
+        table.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120).print(table)
+
+
+def show_counts(title: str, counts: Mapping[str, int]) -> None:
+    """Counts, one a line."""
+    show(f"{title}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+
+
+def terminal_progress() -> Progress:
+    """Says each step on stderr, once; nothing where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        return silent
+    said: set[str] = set()
+
+    def progress(step: str, done: int, total: int | None) -> None:
+        if step not in said:
+            said.add(step)
+            say(f"[{done + 1}/{total or '?'}] {step}")
+
+    return progress
