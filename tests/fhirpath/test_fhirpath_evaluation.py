@@ -230,3 +230,9 @@ def test_a_list_where_one_is_expected_and_the_reverse_are_read_all_the_same() ->
     family = compile_path("name.family", R4, "Patient")
     assert family({"resourceType": "Patient", "name": {"family": "A"}}) == ["A"]
     assert family({"resourceType": "Patient", "name": [None, {"family": ["A", "B"]}]}) == ["A", "B"]
+
+
+def test_a_boolean_is_no_number_where_only_the_data_tells() -> None:
+    resource = {"resourceType": "Patient", "contained": [{"resourceType": "Basic", "flag": True}]}
+    assert compile_path("contained.flag = 1", R4, "Patient")(resource) == [False]
+    assert compile_path("contained.flag = true", R4, "Patient")(resource) == [True]

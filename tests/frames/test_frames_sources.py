@@ -240,3 +240,17 @@ def test_several_values_for_a_cell_name_the_column_and_the_line() -> None:
 def test_bad_is_raise_or_skip() -> None:
     with pytest.raises(UsageError, match="raise, skip"):
         run_view(VIEW, ONE.encode(), bad="ignore")  # type: ignore[arg-type]
+
+
+def test_a_resource_that_fails_midway_leaves_no_rows_behind() -> None:
+    view = {"resource": "Patient", "select": [{"forEach": "contact", "column": [{"name": "c", "path": "telecom.value"}]}]}
+    contacts = [{"telecom": [{"value": "1"}]}, {"telecom": [{"value": "2"}, {"value": "3"}]}]
+    findings = Findings()
+    bad, good = ({"resourceType": "Patient", "contact": each} for each in (contacts, contacts[:1]))
+    assert run_view(view, [bad, good], bad="skip", findings=findings).to_pylist() == [{"c": "1"}]
+    assert [(finding.code, finding.row) for finding in findings] == [("unanswerable", 1)]
+
+
+def test_first_is_the_first_and_no_other() -> None:
+    resource = {"resourceType": "Patient", "name": [{"family": "A"}, {"family": "B"}]}
+    assert run_view(VIEW, resource).column("family").to_pylist() == ["A"]
