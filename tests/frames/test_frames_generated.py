@@ -116,9 +116,10 @@ def columns_of(select: dict[str, Any]) -> list[str]:
 
 
 def cell(column: dict[str, Any], item: Any, root: Any, index: int) -> Any:
-    values = [bare(each) for each in evaluate(parse(column["path"]).root, item, root, index)]
+    # A primitive that has extensions only is an item, and no value.
+    values = [value for each in evaluate(parse(column["path"]).root, item, root, index) if (value := bare(each)) is not None]
     if column.get("collection"):
-        return [value for value in values if value is not None]
+        return values
     if len(values) > 1:
         raise Refused
     return values[0] if values else None
