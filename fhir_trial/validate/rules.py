@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from fhir_trial.fhir.ucum import is_unit
-from fhir_trial.validate.problems import Check, Context, Problems, problem, under
+from fhir_trial.validate.problems import Check, Context, Problem, Problems, problem, under
 
 Json = dict[str, Any]
 UCUM = "http://unitsofmeasure.org"
@@ -33,12 +33,15 @@ def _is_serious(event: Json) -> bool | None:
 
 
 def _serious_if_and_only_if_a_criterion(event: Json, context: Context) -> Problems:
-    """An event is serious exactly when a criterion is met; said only of events that state their criteria."""
+    """An event is serious exactly when a criterion is met; said only of events that state their criteria.
+
+    A warning: real trial data contradict themselves here, and a server that refused such an event would hide it.
+    """
     criteria, serious = _criteria_present(event), _is_serious(event)
     if not criteria or serious is None or serious == any(criteria):
         return None
     expected = "a seriousness criterion that is met" if serious else "a serious event, for a criterion is met"
-    return under(problem("seriousness-and-criteria-differ", expected), "seriousness", "seriousness")
+    return _as_warnings(under(problem("seriousness-and-criteria-differ", expected), "seriousness", "seriousness"))
 
 
 def _unit_is_one_of_ucum(quantity: Json, context: Context) -> Problems:
@@ -46,7 +49,12 @@ def _unit_is_one_of_ucum(quantity: Json, context: Context) -> Problems:
     code = quantity.get("code")
     if quantity.get("system") != UCUM or not isinstance(code, str) or is_unit(code):
         return None
-    return [p._replace(severity="warning") for p in under(problem("invalid-unit", f"a unit of {UCUM}", code), "code", "code")]
+    return _as_warnings(under(problem("invalid-unit", f"a unit of {UCUM}", code), "code", "code"))
+
+
+def _as_warnings(problems: list[Problem]) -> list[Problem]:
+    """The same problems, none of which makes the resource invalid."""
+    return [p._replace(severity="warning") for p in problems]
 
 
 RULES: dict[str, tuple[Check, ...]] = {

