@@ -82,7 +82,7 @@ def install() -> None:
     print(f"installing into {ENVIRONMENT} (once; a minute or two)", file=sys.stderr, flush=True)
     if not PYTHON.exists():
         venv.create(ENVIRONMENT, with_pip=True, symlinks=os.name != "nt")
-    pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    pip: list[str | Path] = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     subprocess.run([*pip, "--require-hashes", "--requirement", LOCK], check=True, stdout=sys.stderr)
     subprocess.run([*pip, "--no-deps", "--no-build-isolation", "--editable", ROOT], check=True, stdout=sys.stderr)
     STAMP.write_text(wanted, encoding="utf-8")

@@ -11,3 +11,5 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the reference data beside the project is absent")
     return SHARED
+
+pytest_plugins = ["hl7.plugin"]

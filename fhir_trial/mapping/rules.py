@@ -20,6 +20,9 @@ _TABLES = ("codes", "systems", "extensions", "code-systems")
 
 _MERGED = ("is", "with", "fields", "links", "each", "derived", "absent", "lossy")
 
+_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+"""Makes texts, lists and mappings only; the C one where PyYAML was built with it, ten times as fast."""
+
 CodeTable = dict[str, str]
 
 
@@ -140,7 +143,7 @@ def _read_text(path: Path) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.load(_read_text(path), Loader=yaml.BaseLoader)
+        document = yaml.load(_read_text(path), Loader=_LOADER)
     except yaml.YAMLError as error:
         raise RuleError(f"{path.name}: {error}", f"mappings/{path.name}") from error
     return document or {}

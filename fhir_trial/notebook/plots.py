@@ -1,66 +1,98 @@
-"""Kaplan-Meier plots: the curve with its interval, and the numbers at risk below; a plot carries only the columns it draws."""
+"""What a Kaplan-Meier plot draws, as tables in months: the curve, its interval, the censored and the numbers at risk; no subject in any."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from fhir_trial.domain.results import EndpointResult
+from fhir_trial.domain.results import EndpointResult, Estimate
 from fhir_trial.errors import UsageError, require
 
 if TYPE_CHECKING:
     import altair
 
+BANNER = "SYNTHETIC DATA: about no real person"
 DAYS_A_MONTH = 30.4375
-_TICKS = 7
+STEPS_MONTHS = (1, 2, 3, 6, 12, 24, 60, 120)
+"""The distances between numbers at risk that readers of such plots are used to."""
+MOST_STEPS = 8
 
 
 def curve_points(result: EndpointResult) -> pd.DataFrame:
-    """The steps of the curve in months, from time 0: month, survival, lower, upper."""
-    if result.curve is None:
-        raise UsageError(f"{result.endpoint} has no curve: it is a {result.kind} endpoint")
-    curve = result.curve[["time", "survival", "lower", "upper"]].astype(float)
-    start = pd.DataFrame({"time": [0.0], "survival": [1.0], "lower": [1.0], "upper": [1.0]})
-    points = pd.concat([start, curve], ignore_index=True)
-    return points.assign(month=points["time"] / DAYS_A_MONTH)[["month", "survival", "lower", "upper"]]
+    """The steps of the curve from 1 at the start: month, survival; none where nobody was observed."""
+    curve = _curve(result)
+    if not len(curve):
+        return pd.DataFrame({"month": [], "survival": []})
+    start = pd.DataFrame({"time": [0.0], "survival": [1.0]})
+    points = pd.concat([start, curve[["time", "survival"]]], ignore_index=True)
+    return pd.DataFrame({"month": points["time"] / DAYS_A_MONTH, "survival": points["survival"]})
+
+
+def band_points(result: EndpointResult) -> pd.DataFrame:
+    """The edges of the interval, two rows a step (where it begins and ends): month, lower, upper.
+
+    Limits hold from their own time to the next. Before the first event and where the curve is 0 there are none, and no rows.
+    """
+    curve = _curve(result)
+    begin, end = curve.iloc[:-1], curve.iloc[1:]
+    edges = pd.DataFrame(
+        {
+            "month": np.column_stack([begin["time"], end["time"]]).ravel() / DAYS_A_MONTH,
+            "lower": np.repeat(begin["lower"].to_numpy(), 2),
+            "upper": np.repeat(begin["upper"].to_numpy(), 2),
+        }
+    )
+    return edges.dropna(ignore_index=True)
+
+
+def censored_points(result: EndpointResult) -> pd.DataFrame:
+    """Where observation of anyone ended without the event: month, survival."""
+    curve = _curve(result)
+    stay = np.append(curve["at_risk"].to_numpy(), 0)[1:]
+    censored = curve[(curve["at_risk"] - curve["events"] - stay).to_numpy() > 0]
+    return pd.DataFrame({"month": censored["time"] / DAYS_A_MONTH, "survival": censored["survival"]}).reset_index(drop=True)
 
 
 def at_risk(result: EndpointResult) -> pd.DataFrame:
     """How many are at risk at even steps of the time axis: month, at_risk."""
-    if result.curve is None:
-        raise UsageError(f"{result.endpoint} has no curve: it is a {result.kind} endpoint")
-    time, number = (result.curve[name].to_numpy() for name in ("time", "at_risk"))
-    last = float(time.max()) / DAYS_A_MONTH if len(time) else 0.0
-    step = max(1, int(np.ceil(last / _TICKS)))
-    months = np.arange(0, last + 1e-9, step)
+    curve = _curve(result)
+    time, number = curve["time"].to_numpy(), curve["at_risk"].to_numpy()
+    last = float(time[-1]) / DAYS_A_MONTH if len(time) else 0.0
+    step = next((step for step in STEPS_MONTHS if last / step <= MOST_STEPS), STEPS_MONTHS[-1])
+    months = np.arange(0, int(last // step) + 1) * step
     # At a time between two steps of the curve as many are at risk as just before the next one.
     places = np.searchsorted(time, months * DAYS_A_MONTH, side="left")
     return pd.DataFrame({"month": months, "at_risk": np.append(number, 0)[places].astype(int)})
 
 
+def caption(result: EndpointResult) -> tuple[str, list[str]]:
+    """The title and the lines below it: of what study, a mark of synthetic data, the figures, the conventions in force."""
+    mark = f"{BANNER}. " if result.synthetic else ""
+    arm = f", {result.arm}" if result.arm else ""
+    changed = ", ".join(f"{name} = {value}" for name, value in result.departures.items())
+    conventions = f"Conventions: {result.preset}{f', except {changed}' if changed else ''}"
+    return f"{mark}{result.endpoint}, {result.study}{arm}", [
+        f"n = {result.n}, events = {result.count}; {_median(result.estimate('median'))}",
+        conventions,
+    ]
+
+
 def plot_curve(result: EndpointResult) -> "altair.VConcatChart":
-    """The Kaplan-Meier curve of a result with its interval and numbers at risk."""
-    alt: Any = require("altair", "notebook")
-    points, risk = curve_points(result), at_risk(result)
-    scale = alt.Scale(domain=[0, float(points["month"].max())], nice=False)
-    month = alt.X("month:Q", title="Months", scale=scale)
-    band = alt.Chart(points).mark_area(interpolate="step-after", opacity=0.2).encode(x=month, y=alt.Y("lower:Q"), y2="upper:Q")
-    line = (
-        alt.Chart(points)
-        .mark_line(interpolate="step-after")
-        .encode(x=month, y=alt.Y("survival:Q", title=result.label, scale=alt.Scale(domain=[0, 1])))
-    )
-    numbers = (
-        alt.Chart(risk)
-        .mark_text(baseline="middle")
-        .encode(x=alt.X("month:Q", title="Number at risk", axis=None, scale=scale), text="at_risk:Q")
-    )
-    warning = "SYNTHETIC DATA, about no real person: " if result.synthetic else ""
-    title = alt.Title(
-        f"{warning}{result.endpoint}, {result.study}", subtitle=f"n = {result.n}, events = {result.count}; conventions: {result.preset}"
-    )
-    chart: altair.VConcatChart = alt.vconcat(
-        (band + line).properties(width=520, height=260, title=title),
-        numbers.properties(width=520, height=20, title=alt.Title("Number at risk", anchor="start", fontSize=11)),
-    ).resolve_scale(x="shared")
-    return chart
+    """The Kaplan-Meier curve of a result with its interval and numbers at risk; `MissingExtra` where altair is not installed."""
+    _curve(result)
+    require("altair", "notebook")
+    from fhir_trial.notebook.drawing import draw
+
+    return draw(result)
+
+
+def _curve(result: EndpointResult) -> pd.DataFrame:
+    if result.curve is None:
+        raise UsageError(f"{result.endpoint} has no curve: it is a {result.kind} endpoint")
+    return result.curve
+
+
+def _median(median: Estimate) -> str:
+    figures = ["not reached" if v is None else f"{v:.4g}" for v in (median.value, median.lower, median.upper)]
+    unit = f" {median.unit}" if median.unit and median.value is not None else ""
+    return f"median {figures[0]}{unit} ({100 * (median.level or 0.95):.4g} % CI {figures[1]} to {figures[2]})"
