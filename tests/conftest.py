@@ -12,4 +12,5 @@ def shared() -> Path:
         pytest.skip("the reference data beside the project is absent")
     return SHARED
 
+
 pytest_plugins = ["hl7.plugin"]

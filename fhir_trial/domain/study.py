@@ -7,14 +7,14 @@ from msgspec import Struct, field
 from fhir_trial.domain.entities import When
 
 
-class Sponsor(Struct, frozen=True, kw_only=True):
+class Sponsor(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who is responsible for the study."""
 
     id: str
     name: str
 
 
-class PlannedExposure(Struct, frozen=True, kw_only=True):
+class PlannedExposure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a drug is to be given: `dose` in `unit` (UCUM: mg, mg/m2) on `day` of a cycle of `cycle_days`, over `minutes`."""
 
     dose: Decimal
@@ -27,7 +27,7 @@ class PlannedExposure(Struct, frozen=True, kw_only=True):
     until: str | None = None
 
 
-class Drug(Struct, frozen=True, kw_only=True):
+class Drug(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A drug of the study; `medication` is its name in the exposure records (SDTM EXTRT)."""
 
     medication: str
@@ -37,7 +37,7 @@ class Drug(Struct, frozen=True, kw_only=True):
     planned: PlannedExposure | None = None
 
 
-class ArmDefinition(Struct, frozen=True, kw_only=True):
+class ArmDefinition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An arm and the drugs it gets."""
 
     name: str
@@ -48,7 +48,7 @@ class ArmDefinition(Struct, frozen=True, kw_only=True):
     medications: tuple[str, ...] = ()
 
 
-class Outcome(Struct, frozen=True, kw_only=True):
+class Outcome(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An outcome measure as registered; `endpoint` names the endpoint that reports it."""
 
     title: str
@@ -58,7 +58,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     endpoint: str | None = None
 
 
-class Eligibility(Struct, frozen=True, kw_only=True):
+class Eligibility(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who may take part, as far as the registry record says."""
 
     minimum_age: str | None = None
@@ -67,14 +67,14 @@ class Eligibility(Struct, frozen=True, kw_only=True):
     criteria: tuple[str, ...] = ()
 
 
-class ReadingTime(Struct, frozen=True, kw_only=True):
+class ReadingTime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A time at which a curve is read, such as 4 months."""
 
     at: Decimal
     unit: str = "months"
 
 
-class EndpointDefinition(Struct, frozen=True, kw_only=True):
+class EndpointDefinition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An endpoint as data: `kind` is time-to-event, proportion or safety; `events` and `censors` are named ones of `endpoints`."""
 
     name: str
@@ -89,7 +89,7 @@ class EndpointDefinition(Struct, frozen=True, kw_only=True):
     description: str | None = None
 
 
-class SourceNotes(Struct, frozen=True, kw_only=True):
+class SourceNotes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What must be known to read the study's data files."""
 
     domains: dict[str, str] = field(default_factory=dict)
@@ -101,7 +101,7 @@ class SourceNotes(Struct, frozen=True, kw_only=True):
     """Facts the study did not collect (field to reason): said once, not found on every row."""
 
 
-class StudyDefinition(Struct, frozen=True, kw_only=True):
+class StudyDefinition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One study, as its YAML file states it; `codes` is the study's overlay of the code tables."""
 
     id: str

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import chi2, norm
+from scipy import special
 
 from fhir_trial.endpoints.survival import Numbers, checked, tied_times
 from fhir_trial.errors import Finding, InputError, UsageError
@@ -42,13 +42,13 @@ class Cox:
 
     def limits(self, level: float = 0.95) -> tuple[Numbers, Numbers]:
         """Lower and upper limits of the hazard ratios."""
-        half = float(norm.ppf(1 - (1 - level) / 2)) * self.errors
+        half = float(special.ndtri(1 - (1 - level) / 2)) * self.errors
         return np.exp(self.coefficients - half), np.exp(self.coefficients + half)
 
     @property
     def p(self) -> Numbers:
         """Two-sided p-values of the coefficients."""
-        p: Numbers = chi2.sf((self.coefficients / self.errors) ** 2, 1)
+        p: Numbers = special.chdtrc(1, (self.coefficients / self.errors) ** 2)
         return p
 
 

@@ -16,7 +16,10 @@ def no_facts() -> pd.DataFrame:
 
 
 def dated(subject: Ints, on: Ints, domain: Any, variable: Any, sequence: Any = None) -> pd.DataFrame:
-    """A table of facts, those without a subject or a day left out; its index says which row each came from."""
+    """A table of facts, those without a subject or a day left out; its index says which row each came from.
+
+    Rows stand by their source's sequence, so that the order in which a server gives records back decides nothing.
+    """
     size = len(subject)
     frame = pd.DataFrame(
         {
@@ -28,7 +31,7 @@ def dated(subject: Ints, on: Ints, domain: Any, variable: Any, sequence: Any = N
         }
     )
     known: pd.DataFrame = frame.loc[(subject >= 0) & (on != NO_DAY)]
-    return known
+    return known if sequence is None else known.iloc[np.argsort(known["sequence"].to_numpy(), kind="stable")]
 
 
 def labels(value: Any, size: int) -> "pd.Series[Any]":

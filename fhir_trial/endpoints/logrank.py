@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import chi2
+from scipy import special
 
 from fhir_trial.endpoints.survival import Numbers, checked, tied_times
 from fhir_trial.errors import UsageError
@@ -52,7 +52,7 @@ def log_rank(time: npt.ArrayLike, event: npt.ArrayLike, group: npt.ArrayLike, st
     if degrees < 1:
         return LogRank(0.0, 0, 1.0, tuple(names.tolist()), observed, expected)
     statistic = _quadratic((observed - expected)[informative][1:], covariance[np.ix_(informative, informative)][1:, 1:])
-    return LogRank(statistic, degrees, float(chi2.sf(statistic, degrees)), tuple(names.tolist()), observed, expected)
+    return LogRank(statistic, degrees, float(special.chdtrc(degrees, statistic)), tuple(names.tolist()), observed, expected)
 
 
 def _stratum(died: Numbers, left: Numbers) -> tuple[Numbers, Numbers, Numbers]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from scipy import special, stats
+from scipy import special
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def _clopper_pearson(x: int, n: int, level: float) -> tuple[float, float]:
 
 def _wilson(x: int, n: int, level: float) -> tuple[float, float]:
     """Wilson 1927: the limits that a score test does not reject."""
-    z = float(stats.norm.isf((1 - level) / 2))
+    z = float(-special.ndtri((1 - level) / 2))
     centre = (x + z * z / 2) / (n + z * z)
     half = z * math.sqrt(x * (n - x) / n + z * z / 4) / (n + z * z)
     # at the ends a limit is 0 or 1 exactly, which rounding misses

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+from scipy import special
 
 from fhir_trial.errors import Finding, InputError, UsageError
 
@@ -130,7 +130,7 @@ def kaplan_meier(time: npt.ArrayLike, event: npt.ArrayLike, interval: str = "log
     survival = np.cumprod((at_risk - died_at) / at_risk) if times.size else np.zeros(0)
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.sqrt(np.cumsum(died_at / (at_risk.astype(float) * (at_risk - died_at))))
-        z = float(norm.ppf(1 - (1 - level) / 2))
+        z = float(special.ndtri(1 - (1 - level) / 2))
         lower, upper = INTERVALS[interval](survival, z * error)
     return KaplanMeier(distinct, survival, lower, upper, at_risk.astype(np.int64), died_at.astype(np.int64), interval, level)
 

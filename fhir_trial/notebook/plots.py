@@ -7,11 +7,11 @@ import pandas as pd
 
 from fhir_trial.domain.results import EndpointResult, Estimate
 from fhir_trial.errors import UsageError, require
+from fhir_trial.notebook.marking import BANNER
 
 if TYPE_CHECKING:
     import altair
 
-BANNER = "SYNTHETIC DATA: about no real person"
 DAYS_A_MONTH = 30.4375
 STEPS_MONTHS = (1, 2, 3, 6, 12, 24, 60, 120)
 """The distances between numbers at risk that readers of such plots are used to."""
@@ -70,10 +70,12 @@ def caption(result: EndpointResult) -> tuple[str, list[str]]:
     mark = f"{BANNER}. " if result.synthetic else ""
     arm = f", {result.arm}" if result.arm else ""
     changed = ", ".join(f"{name} = {value}" for name, value in result.departures.items())
-    conventions = f"Conventions: {result.preset}{f', except {changed}' if changed else ''}"
+    median = result.estimate("median")
+    level = f"{100 * (median.level or 0.95):.4g} %"
     return f"{mark}{result.endpoint}, {result.study}{arm}", [
-        f"n = {result.n}, events = {result.count}; {_median(result.estimate('median'))}",
-        conventions,
+        f"n = {result.n}, events = {result.count}; {_median(median, level)}",
+        f"Conventions: {result.preset}{f', except {changed}' if changed else ''}",
+        f"Band: pointwise {level} interval; ticks: censored",
     ]
 
 
@@ -92,7 +94,7 @@ def _curve(result: EndpointResult) -> pd.DataFrame:
     return result.curve
 
 
-def _median(median: Estimate) -> str:
+def _median(median: Estimate, level: str) -> str:
     figures = ["not reached" if v is None else f"{v:.4g}" for v in (median.value, median.lower, median.upper)]
     unit = f" {median.unit}" if median.unit and median.value is not None else ""
-    return f"median {figures[0]}{unit} ({100 * (median.level or 0.95):.4g} % CI {figures[1]} to {figures[2]})"
+    return f"median {figures[0]}{unit} ({level} CI {figures[1]} to {figures[2]})"

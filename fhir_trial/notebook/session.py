@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import pyarrow as pa
 
 from fhir_trial.domain.results import EndpointResult, Estimate
 from fhir_trial.endpoints.analyse import Results
-from fhir_trial.endpoints.conventions import for_study
+from fhir_trial.endpoints.conventions import Conventions, for_study
 from fhir_trial.errors import require
 from fhir_trial.fhir.versions import DEFAULT
+from fhir_trial.notebook.marking import BANNER, marked
 from fhir_trial.notebook.masking import Mask
 from fhir_trial.notebook.plots import plot_curve
 from fhir_trial.sync.push import Report
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     import altair
     import great_tables
 
-BANNER = "SYNTHETIC DATA: about no real person"
+ORDER = ("subject", "start", "on", "visit_number", "lesion", "evaluator", "evaluator_id", "sequence")
+"""What the rows of a table are ordered by, as far as it has such columns: a server gives them in no order."""
 
 
 class ShownResult:
@@ -37,13 +40,14 @@ class ShownResult:
 
     def subjects(self) -> pd.DataFrame:
         """Each subject's value, its reason and the record it rests on."""
-        return self._mask.masked(self.result.subjects)
+        return marked(self._mask.masked(self.result.subjects), self.result.synthetic)
 
     def __repr__(self) -> str:
         """The endpoint and its figures."""
         figures = "; ".join(f"{e.name}{_at(e)} {_shown(e)}" for e in self.result.estimates)
         mark = f" [{BANNER}]" if self.result.synthetic else ""
-        return f"{self.result.endpoint}: n = {self.result.n}, {self.result.count} counted; {figures}{mark}"
+        arm = f", {self.result.arm}" if self.result.arm else ""
+        return f"{self.result.endpoint}{arm}: n = {self.result.n}, {self.result.count} counted; {figures}{mark}"
 
 
 def _at(estimate: Estimate) -> str:
@@ -78,26 +82,41 @@ class ShownResults(Mapping[str, ShownResult]):
         """How many endpoints there are."""
         return len(self.results)
 
+    @property
+    def conventions(self) -> Conventions:
+        """The conventions in force."""
+        return self.results.conventions
+
     def summary(self) -> pd.DataFrame:
         """One row an estimate: endpoint, estimate, n, counted, value, lower, upper."""
-        return endpoint_table(self.results)
+        return marked(endpoint_table(self.results), self.results.synthetic)
 
     def safety(self) -> pd.DataFrame:
         """Treatment-emergent events by arm, organ class and term."""
-        return self.results.safety
+        return marked(self.results.safety, self.results.synthetic)
 
     def table(self) -> "great_tables.GT":
         """The summary as a table for print, its conventions and a mark of synthetic data below."""
         great: Any = require("great_tables", "notebook")
-        notes = [f"Conventions: {self.results.conventions.describe()}", *([BANNER] if self.results.synthetic else [])]
-        table: great_tables.GT = great.GT(self.summary()).tab_header(title=f"Endpoints of {self.results.study}")
-        for note in notes:
-            table = table.tab_source_note(note)
-        return table.fmt_number(columns=["value", "lower", "upper"], n_sigfig=4)
+        figures = ["value", "lower", "upper"]
+        mark = BANNER if self.results.synthetic else None
+        # A name of its own for each table would make every run of a notebook differ from the last.
+        table: great_tables.GT = great.GT(endpoint_table(self.results), groupname_col="endpoint", id=f"endpoints-{self.results.study}")
+        return (
+            table.tab_header(title=f"Endpoints of {self.results.study}", subtitle=mark)
+            .tab_spanner(label=f"{100 * self.results.conventions.level:.4g} % interval", columns=["lower", "upper"])
+            .fmt_number(columns=figures, n_sigfig=4, drop_trailing_zeros=True)
+            .sub_missing(columns=figures, missing_text="not reached")
+            .tab_source_note(f"Conventions: {self.results.conventions.describe()}")
+        )
+
+    def __repr__(self) -> str:
+        """The figures of every endpoint, one a line."""
+        return "\n".join(repr(self[name]) for name in self)
 
     def _repr_html_(self) -> str:
-        html: str = self.summary().to_html(index=False, na_rep="not reached")
-        return html + (f"<p><b>{BANNER}</b></p>" if self.results.synthetic else "")
+        html: str = self.summary().to_html(index=False, na_rep="not reached", float_format="{:.4g}".format)
+        return f"<p><b>{BANNER}</b></p>{html}" if self.results.synthetic else html
 
 
 def endpoint_table(results: Results) -> pd.DataFrame:
@@ -127,11 +146,13 @@ class Trial:
         return self
 
     def _mask(self) -> Mask:
-        return Mask(self._opened.data.table("subject")["subject"].to_pylist())
+        return Mask(self._opened.data.table("subject")["subject"].to_pylist(), shown=bool(self._unmasked))
 
     def _frame(self, entity: str) -> pd.DataFrame:
-        frame = self._opened.data.frame(entity)
-        return frame if self._unmasked else self._mask().masked(frame)
+        frame = _plain_numbers(self._opened.data.frame(entity))
+        by = [name for name in ORDER if name in frame]
+        ordered = self._mask().masked(frame.sort_values(by, ignore_index=True))
+        return marked(ordered, self._opened.data.synthetic)
 
     def subjects(self) -> pd.DataFrame:
         """The subjects with their dates, arms and states, repeats left out."""
@@ -159,19 +180,24 @@ class Trial:
         self._results = self._opened.analyse(chosen)
         return ShownResults(self._results, self._mask())
 
-    def publish(self) -> Report:
-        """Write the results calculated last (else those of the protocol) to the server as FHIR."""
-        if self._results is None:
-            self.endpoints()
-        assert self._results is not None  # endpoints() has just set them
-        return self._opened.publish(self._results)
+    def publish(self, results: ShownResults | None = None) -> Report:
+        """Write `results` (else those calculated last, else the protocol's) to the server as FHIR; a second time writes nothing."""
+        chosen = results.results if results is not None else self._results
+        return self._opened.publish(chosen if chosen is not None else self.endpoints().results)
 
     def __repr__(self) -> str:
         """The study and how many rows of each kind are at hand; never a row."""
         if not self._opened.is_read:
             return f"Trial({self._opened.study.id}; nothing read yet)"
         data = self._opened.data
-        return f"{data!r}{' [' + BANNER + ']' if data.synthetic else ''}"
+        counts = ", ".join(f"{name}: {table.num_rows}" for name, table in data.tables.items())
+        return f"Trial({data.study.id}; {counts}){f' [{BANNER}]' if data.synthetic else ''}"
+
+
+def _plain_numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with decimals as floats: for display and sums; the exact ones stay in the data."""
+    decimals = [name for name, kind in frame.dtypes.items() if pa.types.is_decimal(getattr(kind, "pyarrow_dtype", pa.null()))]
+    return frame.astype(dict.fromkeys(decimals, pd.ArrowDtype(pa.float64())))
 
 
 def open_study(
