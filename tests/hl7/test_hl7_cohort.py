@@ -1,0 +1,102 @@
+"""HL7's validator and a strict HAPI server on every resource of the synthetic cohort and of its results."""
+
+import datetime as dt
+import uuid
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+import requests
+
+from fhir_trial.config import Server
+from fhir_trial.endpoints.analyse import analyse
+from fhir_trial.endpoints.conventions import for_study
+from fhir_trial.errors import Findings
+from fhir_trial.mapping.keys import BASE
+from fhir_trial.simulate import simulate
+from fhir_trial.sources.sdtm.read import read_sdtm
+from fhir_trial.sources.study_file import load_study
+from fhir_trial.sync.journal import Journal
+from fhir_trial.trial.connection import connect
+from fhir_trial.trial.exchange import push_all
+from fhir_trial.trial.publish import result_resources
+from fhir_trial.trial.resources import Resource, is_synthetic, to_resources
+
+RECORDED = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
+
+
+@cache
+def cohort(version: str) -> list[Resource]:
+    """Every resource of the synthetic cohort, and of the results it gives."""
+    study = load_study("NCT05189483")
+    data, findings = read_sdtm(simulate(study), study), Findings()
+    resources = to_resources(data, version, findings)
+    assert not [finding for finding in findings if finding.severity == "error"]
+    return resources + result_resources(data, analyse(data, for_study(study)), version, RECORDED)
+
+
+def errors(issues: list[dict[str, str]]) -> list[dict[str, str]]:
+    return [issue for issue in issues if issue["severity"] in ("error", "fatal")]
+
+
+def wrong_study(version: str) -> Resource:
+    """A subject whose study is a patient."""
+    subject = next(r for r in cohort(version) if r["resourceType"] == "ResearchSubject")
+    return subject | {"id": str(uuid.uuid4()), "study": {"reference": "Patient/1"}}
+
+
+@pytest.mark.validator
+@pytest.mark.parametrize("version", ["r4", "r5"])
+def test_the_validator_finds_no_error_in_the_cohort_and_knows_every_definition_of_ours(version: str, hl7_validator: Callable) -> None:
+    resources = cohort(version)
+    assert len(resources) > 1400
+    assert all(is_synthetic(resource) for resource in resources)
+    issues = hl7_validator(version)(resources)
+    assert errors(issues) == []
+    assert [i for i in issues if BASE in i["message"] and i["message"].startswith(("Unknown extension", "CodeSystem is unknown"))] == []
+
+
+@pytest.mark.validator
+@pytest.mark.parametrize("version", ["r4", "r5"])
+def test_the_validator_refuses_a_study_that_is_a_patient_and_what_our_definitions_forbid(version: str, hl7_validator: Callable) -> None:
+    lesion = next(r for r in cohort(version) if r["resourceType"] == "BodyStructure")
+    role = {"url": f"{BASE}StructureDefinition/lesion-role", "valueString": "target"}
+    measured = next(r for r in cohort(version) if r["resourceType"] == "Observation")
+    unknown = {"coding": [{"system": f"{BASE}CodeSystem/kind", "code": "no-such-kind"}]}
+    bad = [wrong_study(version), lesion | {"extension": [role]}, measured | {"category": [unknown]}]
+    found = {issue["file"] for issue in errors(hl7_validator(version)(bad))}
+    assert found == {"0-ResearchSubject.json", "1-BodyStructure.json", "2-Observation.json"}
+
+
+@pytest.mark.hapi
+def test_a_strict_server_takes_the_cohort_and_a_second_run_writes_nothing(hapi_server: Callable) -> None:
+    url, resources = hapi_server("r4"), cohort("r4")
+    with connect(Server("hapi", url, research_store=True), "r4") as connection, Journal(":memory:") as journal:
+        first = push_all(resources, connection, journal)
+        assert (first.created, first.updated) == (len(resources), 0)
+    with connect(Server("hapi", url, research_store=True), "r4") as connection, Journal(":memory:") as journal:
+        second = push_all(resources, connection, journal)
+        assert (second.written, second.unchanged) == (0, len(resources))
+    for kind in sorted({resource["resourceType"] for resource in resources}):
+        ours = {resource["id"] for resource in resources if resource["resourceType"] == kind}
+        versions = {identity: version for identity, version in _versions(url, kind) if identity in ours}
+        assert set(versions) == ours
+        assert set(versions.values()) == {"1"}
+
+
+def _versions(url: str, kind: str) -> list[tuple[str, str]]:
+    """(id, version) of every resource of a type."""
+    found, following = [], f"{url}/{kind}?_count=500&_elements=id,meta"
+    while following:
+        page = requests.get(following, timeout=120).json()
+        found += [(entry["resource"]["id"], entry["resource"]["meta"]["versionId"]) for entry in page.get("entry", [])]
+        following = next((link["url"] for link in page["link"] if link["relation"] == "next"), "")
+    return found
+
+
+@pytest.mark.hapi
+def test_a_strict_server_refuses_a_study_that_is_a_patient(hapi_server: Callable) -> None:
+    answer = requests.post(
+        f"{hapi_server('r4')}/ResearchSubject", json=wrong_study("r4"), headers={"Content-Type": "application/fhir+json"}, timeout=120
+    )
+    assert answer.status_code in (400, 422), answer.text
