@@ -140,7 +140,6 @@ def _code_tables(folder: Path, fhir: str, study: StudyDefinition | None) -> dict
     return tables
 
 
-@cache
 def _read_text(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
