@@ -40,7 +40,7 @@ class ShownResult:
 
     def subjects(self) -> pd.DataFrame:
         """Each subject's value, its reason and the record it rests on."""
-        return marked(self._mask.masked(self.result.subjects), self.result.synthetic)
+        return _shown_frame(self.result.subjects, self._mask, self.result.synthetic)
 
     def __repr__(self) -> str:
         """The endpoint and its figures."""
@@ -149,10 +149,8 @@ class Trial:
         return Mask(self._opened.data.table("subject")["subject"].to_pylist(), shown=bool(self._unmasked))
 
     def _frame(self, entity: str) -> pd.DataFrame:
-        frame = _plain_numbers(self._opened.data.frame(entity))
-        by = [name for name in ORDER if name in frame]
-        ordered = self._mask().masked(frame.sort_values(by, ignore_index=True))
-        return marked(ordered, self._opened.data.synthetic)
+        data = self._opened.data
+        return _shown_frame(_plain_numbers(data.frame(entity)), self._mask(), data.synthetic)
 
     def subjects(self) -> pd.DataFrame:
         """The subjects with their dates, arms and states, repeats left out."""
@@ -192,6 +190,12 @@ class Trial:
         data = self._opened.data
         counts = ", ".join(f"{name}: {table.num_rows}" for name, table in data.tables.items())
         return f"Trial({data.study.id}; {counts}){f' [{BANNER}]' if data.synthetic else ''}"
+
+
+def _shown_frame(frame: pd.DataFrame, mask: Mask, synthetic: bool) -> pd.DataFrame:
+    """The table in order, its subjects masked, synthetic data marked."""
+    by = [name for name in ORDER if name in frame]
+    return marked(mask.masked(frame.sort_values(by, ignore_index=True)), synthetic)
 
 
 def _plain_numbers(frame: pd.DataFrame) -> pd.DataFrame:
