@@ -2,7 +2,8 @@
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterable
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -35,6 +36,8 @@ COHORTS = {"a": "NCT05189483", "b": "CDISCPILOT01"}
 """The synthetic cohort of the first study, and the CDISC pilot's public data."""
 
 NOTEBOOK = "01_first_study.ipynb"
+MADE = ".fhir-trial-demo"
+"""The file that names what runs of the loop made in their folder, one a line: what `clean` takes away."""
 
 
 class Disagreement(FhirTrialError):
@@ -64,7 +67,9 @@ def demo(out: Path, cohort: str = "a", fhir: str = "r4", server: Server | None =
     """
     study = load_study(COHORTS[cohort])
     folder = out / study.id
-    folder.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    _note(out, folder)
+    folder.mkdir(exist_ok=True)
     step = _Steps(progress, 8)
     data = step("reading the trial data", lambda: _trial_data(cohort, study, folder))
     findings = Findings(data.findings)
@@ -153,22 +158,37 @@ def _write(path: Path, text: str) -> None:
 
 def _write_notebook(out: Path, study: StudyDefinition, fhir: str) -> None:
     """The notebook of the first study, and the configuration by which it finds the embedded store; neither is written over."""
-    source, settings = data_dir("notebooks") / NOTEBOOK, out / "fhir-trial.toml"
+    source, settings, notebook = data_dir("notebooks") / NOTEBOOK, out / "fhir-trial.toml", out / NOTEBOOK
     store = store_file(Path(study.id), study.id, fhir).as_posix()
     if not settings.exists():
+        _note(out, settings)
         _write(settings, f'[servers.demo]\nbase_url = "embedded:{store}"\nresearch_store = true\n')
-    if study.id == COHORTS["a"] and source.exists() and not (out / NOTEBOOK).exists():
-        (out / NOTEBOOK).write_bytes(source.read_bytes())
+    if study.id == COHORTS["a"] and source.exists() and not notebook.exists():
+        _note(out, notebook)
+        notebook.write_bytes(source.read_bytes())
 
 
-def clean(out: Path, made: Iterable[Path]) -> None:
-    """Take away what a run of the loop made in `out`, and `out` itself where nothing else is in it."""
-    import shutil
+def _note(out: Path, path: Path) -> None:
+    """Remember that `path` is ours, if it is not there yet."""
+    if not path.exists():
+        with (out / MADE).open("a", encoding="utf-8") as made:
+            made.write(path.name + "\n")
 
-    for path in made:
+
+def clean(out: Path) -> None:
+    """Take away what runs of the loop made in `out`, and `out` itself where nothing else is in it."""
+    for name in _made(out):
+        path = out / name
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+    (out / MADE).unlink(missing_ok=True)
     if out.is_dir() and not any(out.iterdir()):
         out.rmdir()
+
+
+def _made(out: Path) -> list[str]:
+    """The names noted, of those that a run can make: the file may have been edited."""
+    ours = {*COHORTS.values(), NOTEBOOK, "fhir-trial.toml"}
+    return [name for name in (out / MADE).read_text("utf-8").splitlines() if name in ours] if (out / MADE).is_file() else []

@@ -1,17 +1,21 @@
 """A study with somewhere to read it from: a server, a folder of FHIR, or a folder of SDTM."""
 
 import datetime as dt
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from fhir_trial import config
 from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.domain.tables import TrialData
 from fhir_trial.endpoints.analyse import Results, analyse
 from fhir_trial.endpoints.conventions import Conventions
-from fhir_trial.errors import ConfigurationError, UsageError
+from fhir_trial.errors import ConfigurationError, Finding, InputError, UsageError
+from fhir_trial.fhir.bundles import resources
+from fhir_trial.fhir.json import decode
 from fhir_trial.fhir.versions import DEFAULT
 from fhir_trial.progress import Progress, silent
-from fhir_trial.sources.sdtm.read import read_sdtm
+from fhir_trial.sources.sdtm.read import OnError, read_sdtm
 from fhir_trial.sources.study_file import load_study
 from fhir_trial.sync.folder import read_folder, read_manifest
 from fhir_trial.sync.journal import Journal
@@ -21,10 +25,28 @@ from fhir_trial.trial.exchange import pull_study, push_all
 from fhir_trial.trial.publish import result_resources
 from fhir_trial.trial.resources import from_resources
 
+NOT_RESOURCES = frozenset({"manifest.json", "loss.json"})
+"""Files of a folder of FHIR that are no resources."""
+
 
 def is_fhir_folder(folder: Path) -> bool:
-    """Whether a folder holds FHIR as `pull` and `to-fhir` write it, rather than SDTM."""
-    return read_manifest(folder) is not None or any(folder.glob("*.ndjson"))
+    """Whether a folder holds FHIR (NDJSON as `pull` and `to-fhir` write it, or Bundles in .json), rather than SDTM."""
+    return read_manifest(folder) is not None or any(folder.glob("*.ndjson")) or any(_bundles(folder))
+
+
+def _bundles(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.glob("*.json")) if path.name not in NOT_RESOURCES)
+
+
+def read_resources(folder: Path) -> Iterator[dict[str, Any]]:
+    """Every resource of a folder of FHIR: those of NDJSON files, and of Bundles and single resources in .json files."""
+    if read_manifest(folder) is not None or any(folder.glob("*.ndjson")):
+        yield from read_folder(folder)
+    for path in _bundles(folder):
+        document = decode(path.read_bytes(), path.name)
+        if not isinstance(document, dict) or not isinstance(document.get("resourceType"), str):
+            raise InputError([Finding("no-resource", path.name, expected="a Bundle or a resource")])
+        yield from resources(document) if document["resourceType"] == "Bundle" else [document]
 
 
 def folder_version(folder: Path, asked: str | None) -> str:
@@ -44,8 +66,14 @@ def folder_study(folder: Path, asked: str | Path | None) -> StudyDefinition:
     return load_study(name)
 
 
-def read_source(folder: Path, study: str | Path | None = None, fhir: str | None = None, domains: dict[str, str] | None = None) -> TrialData:
-    """The trial data of a folder, FHIR or SDTM.
+def read_source(
+    folder: Path,
+    study: str | Path | None = None,
+    fhir: str | None = None,
+    domains: dict[str, str] | None = None,
+    on_error: OnError = "keep",
+) -> TrialData:
+    """The trial data of a folder, FHIR or SDTM; with `on_error` "refuse", an `InputError` with every error instead of the good rows.
 
     Raises `UsageError` for a folder that is not there or does not say its study or version, `InputError` for one that cannot be used.
     """
@@ -53,7 +81,7 @@ def read_source(folder: Path, study: str | Path | None = None, fhir: str | None 
         raise UsageError(f"{folder} is no folder")
     definition = folder_study(folder, study)
     if is_fhir_folder(folder):
-        return from_resources(read_folder(folder), definition, folder_version(folder, fhir))
+        return from_resources(read_resources(folder), definition, folder_version(folder, fhir))
     return read_sdtm(folder, definition, domains=domains)
 
 

@@ -1,14 +1,14 @@
 """Trial data as FHIR resources and back: the mapping's rules over whole tables."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fhir_trial.domain.entities import RESULT_ENTITIES
 from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.domain.tables import TrialData
-from fhir_trial.errors import Findings
+from fhir_trial.errors import Finding, Findings
 from fhir_trial.frames import run_view
-from fhir_trial.mapping import load
+from fhir_trial.mapping import RuleMapping, load
 
 Resource = dict[str, Any]
 
@@ -43,20 +43,36 @@ def to_resources(data: TrialData, fhir: str, findings: Findings) -> list[Resourc
 def from_resources(resources: Iterable[Resource], study: StudyDefinition, fhir: str) -> TrialData:
     """The trial's tables from resources, by the views of the mapping's own rules; what could not be read stands in `findings`."""
     mapping = load(fhir, study)
-    by_type: dict[str, list[Resource]] = {}
-    for resource in resources:
-        by_type.setdefault(resource["resourceType"], []).append(resource)
-    findings = Findings()
-    tables = {}
+    types, findings = by_type(resources), Findings()
+    tables, taken = {}, _of_results(mapping, types)
     for entity in (name for name in mapping if name not in RESULT_ENTITIES):
         rules = mapping[entity]
-        of_type = by_type.get(rules.resource_type, [])
-        table = rules.decode({name: run_view(view, of_type, fhir) for name, view in rules.views().items()}, findings)
+        of_type = types.get(rules.resource_type, [])
+        raw = {name: run_view(view, of_type, fhir, bad="skip", findings=findings) for name, view in rules.views().items()}
+        taken.update(f"{rules.resource_type}/{id_}" for id_ in raw[entity]["resource_id"].to_pylist())
+        table = rules.decode(raw, findings)
         if table.num_rows:
             tables[entity] = table
-    synthetic = any(is_synthetic(resource) for of_type in by_type.values() for resource in of_type)
+    findings.extend(_left(types, taken))
+    synthetic = any(is_synthetic(resource) for of_type in types.values() for resource in of_type)
     cutoffs = tables["study"]["data_cutoff"].to_pylist() if "study" in tables else [None]
     return TrialData(study, tables, synthetic, findings, cutoffs[0])
+
+
+def _of_results(mapping: RuleMapping, types: Mapping[str, list[Resource]]) -> set[str]:
+    """The places of what an analysis wrote: read by nobody, and not missed."""
+    rules = [mapping[name] for name in mapping if name in RESULT_ENTITIES]
+    return {f"{r.resource_type}/{x.get('id')}" for r in rules for x in types.get(r.resource_type, []) if r.matches(x)}
+
+
+def _left(types: Mapping[str, list[Resource]], taken: set[str]) -> Iterator[Finding]:
+    """A finding a type with resources that no rule reads: nothing is left out in silence."""
+    for resource_type, of_type in types.items():
+        left = [resource for resource in of_type if f"{resource_type}/{resource.get('id')}" not in taken]
+        if left:
+            first = f"{resource_type}/{left[0].get('id', '?')}"
+            expected = "resources that a rule of the mapping reads, and that are final and not entered in error"
+            yield Finding("not-read", first, found=f"{len(left)} of {len(of_type)} {resource_type}", expected=expected, severity="warning")
 
 
 def by_type(resources: Iterable[Resource]) -> dict[str, list[Resource]]:
