@@ -1,6 +1,7 @@
 """Commands on files: to and from FHIR, validation, views, endpoints."""
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -21,10 +22,19 @@ from fhir_trial.trial.opened import read_source
 from fhir_trial.trial.resources import by_type, losses, to_resources
 from fhir_trial.validate import validate_files
 
+
+class OnError(StrEnum):
+    """What becomes of a run whose data have errors."""
+
+    keep = "keep"
+    refuse = "refuse"
+
+
 Study = Annotated[str | None, typer.Option("--study", help="Study definition: a file, or the id of one that is shipped.")]
 Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
 Domains = Annotated[list[str] | None, typer.Option("--domain", help="A domain's file where its name differs: rs=FILE.")]
 Version = Annotated[str | None, typer.Option("--fhir", help="FHIR version, r4 or r5; else the folder's manifest says it.")]
+OnErrorOption = Annotated[OnError, typer.Option("--on-error", help="Bad rows: keep the good ones, or refuse the run.")]
 
 
 def _pairs(options: list[str] | None, name: str) -> dict[str, str]:
@@ -44,12 +54,15 @@ def to_fhir(
     study: Study = None,
     fhir: Annotated[str, typer.Option("--fhir", help="FHIR version: r4 or r5.")] = DEFAULT,
     domain: Domains = None,
+    on_error: OnErrorOption = OnError.keep,
     as_json: Json = False,
 ) -> int:
     """Write trial data as FHIR; 1 when there are errors in the data or rows that FHIR could not hold."""
-    data = read_source(source, study, domains=_pairs(domain, "domain"))
+    data = read_source(source, study, domains=_pairs(domain, "domain"), on_error=on_error.value)
     unwritten = Findings()
     resources = by_type(to_resources(data, fhir, unwritten))
+    if on_error is OnError.refuse:
+        unwritten.raise_errors()
     manifest = write_folder(out, resources, fhir, data.study.id)
     (out / "loss.json").write_text(json.dumps(losses(fhir, data.study, unwritten), indent=2) + "\n", encoding="utf-8")
     findings = [*data.findings, *unwritten]
@@ -114,11 +127,14 @@ def endpoints(
     setting: Annotated[list[str] | None, typer.Option("--set", help="A convention that departs: name=value.")] = None,
     fhir: Version = None,
     domain: Domains = None,
+    on_error: OnErrorOption = OnError.keep,
     as_json: Json = False,
 ) -> int:
     """Derive the endpoints of a trial; 1 when the data have errors."""
-    data = read_source(source, study, fhir, _pairs(domain, "domain"))
+    data = read_source(source, study, fhir, _pairs(domain, "domain"), on_error.value)
     results = analyse(data, _conventions(data.study, conventions, _pairs(setting, "set")))
+    if on_error is OnError.refuse:
+        results.findings.raise_errors()
     out.mkdir(parents=True, exist_ok=True)
     for name, text in files(results).items():
         (out / name).write_text(text, encoding="utf-8", newline="\n")

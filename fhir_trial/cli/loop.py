@@ -10,6 +10,7 @@ import typer
 
 from fhir_trial import config
 from fhir_trial.cli.output import BANNER, say, show, show_json, show_table, terminal_progress
+from fhir_trial.errors import Finding
 from fhir_trial.fhir.versions import DEFAULT
 from fhir_trial.store import Store
 from fhir_trial.store import server as store_server
@@ -41,13 +42,13 @@ def demo(
     """Run the whole loop: trial data, FHIR, server, tables, endpoints, results in FHIR, registry record."""
     flags = {"token": token, "research_store": "true" if research_store else None}
     named = config.load(flags=flags).server(server) if server else None
-    existing = set(out.iterdir()) if out.is_dir() else set()
     try:
         done = loop.demo(out, cohort.value, fhir, named, terminal_progress())
         _report_json(done) if as_json else _report(done)
     finally:
-        if clean and out.is_dir():
-            loop.clean(out, set(out.iterdir()) - existing)
+        if clean:
+            loop.clean(out)
+            say(f"{out} holds nothing of the demonstration any more{'; the server keeps what it was sent' if named else ''}")
     return 0
 
 
@@ -74,13 +75,22 @@ def _report(done: Demo) -> None:
     )
     if done.results.synthetic:
         show(f"*** {BANNER} ***")
-    for finding in done.findings:
-        if finding.severity != "information":
-            say(
-                f"{finding.severity}: {finding.location()}: {finding.code}{f', {finding.count} times' if hasattr(finding, 'count') else ''}"
-            )
+    _report_findings(done)
     for name, path in done.paths.items():
         show(f"{name}: {path}")
+
+
+def _report_findings(done: Demo) -> None:
+    """Each kind of warning once, with how often it was met; what the study did not collect, one by one."""
+    for finding in (f for f in done.findings if f.code == "fact-missing"):
+        say(f"not there: {finding.describe()}")
+    by_code: dict[str, list[Finding]] = {}
+    for finding in (f for f in done.findings if f.severity != "information"):
+        by_code.setdefault(finding.code, []).append(finding)
+    for code, found in by_code.items():
+        say(f"{found[0].severity}: {code}, {len(found)} times, first at {found[0].location()}")
+    if by_code:
+        say(f"all findings: {done.folder / 'findings.txt'}")
 
 
 def _figure(value: float | None) -> str:
