@@ -80,9 +80,12 @@ def read_source(
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder")
     definition = folder_study(folder, study)
-    if is_fhir_folder(folder):
-        return from_resources(read_resources(folder), definition, folder_version(folder, fhir))
-    return read_sdtm(folder, definition, domains=domains)
+    if not is_fhir_folder(folder):
+        return read_sdtm(folder, definition, on_error, domains)
+    data = from_resources(read_resources(folder), definition, folder_version(folder, fhir))
+    if on_error == "refuse":
+        data.findings.raise_errors()
+    return data
 
 
 class OpenTrial:
