@@ -12,6 +12,7 @@ from fhir_trial.config import Server
 from fhir_trial.endpoints.analyse import analyse
 from fhir_trial.endpoints.conventions import for_study
 from fhir_trial.errors import Findings
+from fhir_trial.fhir.json import encode
 from fhir_trial.mapping.keys import BASE
 from fhir_trial.simulate import simulate
 from fhir_trial.sources.sdtm.read import read_sdtm
@@ -40,9 +41,10 @@ def errors(issues: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def wrong_study(version: str) -> Resource:
-    """A subject whose study is a patient."""
+    """A subject whose study is a patient that is there."""
     subject = next(r for r in cohort(version) if r["resourceType"] == "ResearchSubject")
-    return subject | {"id": str(uuid.uuid4()), "study": {"reference": "Patient/1"}}
+    patient = next(r for r in cohort(version) if r["resourceType"] == "Patient")
+    return subject | {"id": str(uuid.uuid4()), "study": {"reference": f"Patient/{patient['id']}"}}
 
 
 @pytest.mark.validator
@@ -96,7 +98,9 @@ def _versions(url: str, kind: str) -> list[tuple[str, str]]:
 
 @pytest.mark.hapi
 def test_a_strict_server_refuses_a_study_that_is_a_patient(hapi_server: Callable) -> None:
-    answer = requests.post(
-        f"{hapi_server('r4')}/ResearchSubject", json=wrong_study("r4"), headers={"Content-Type": "application/fhir+json"}, timeout=120
-    )
-    assert answer.status_code in (400, 422), answer.text
+    url, headers = hapi_server("r4"), {"Content-Type": "application/fhir+json"}
+    patient = next(r for r in cohort("r4") if r["resourceType"] == "Patient")
+    assert requests.put(f"{url}/Patient/{patient['id']}", encode(patient), headers=headers, timeout=120).status_code in (200, 201)
+    answer = requests.post(f"{url}/ResearchSubject", encode(wrong_study("r4")), headers=headers, timeout=120)
+    assert answer.status_code == 422, answer.text
+    assert "ResearchSubject.study" in answer.text
