@@ -99,14 +99,13 @@ class ShownResults(Mapping[str, ShownResult]):
         """The summary as a table for print, its conventions and a mark of synthetic data below."""
         great: Any = require("great_tables", "notebook")
         figures = ["value", "lower", "upper"]
-        mark = BANNER if self.results.synthetic else None
         # A name of its own for each table would make every run of a notebook differ from the last.
-        table: great_tables.GT = great.GT(endpoint_table(self.results), groupname_col="endpoint", id=f"endpoints-{self.results.study}")
+        table: great_tables.GT = great.GT(endpoint_table(self.results), id=f"endpoints-{self.results.study}")
         return (
-            table.tab_header(title=f"Endpoints of {self.results.study}", subtitle=mark)
-            .tab_spanner(label=f"{100 * self.results.conventions.level:.4g} % interval", columns=["lower", "upper"])
-            .fmt_number(columns=figures, n_sigfig=4, drop_trailing_zeros=True)
-            .sub_missing(columns=figures, missing_text="not reached")
+            table.tab_header(title=f"Endpoints of {self.results.study}", subtitle=BANNER if self.results.synthetic else None)
+            .tab_spanner(label=f"{100 * float(self.results.conventions.level):.4g} % interval", columns=["lower", "upper"])
+            .fmt(_number, columns=figures)
+            .sub_missing(columns=figures, missing_text=_number(None))
             .tab_source_note(f"Conventions: {self.results.conventions.describe()}")
         )
 
