@@ -68,7 +68,8 @@ def demo(out: Path, cohort: str = "a", fhir: str = "r4", server: Server | None =
     study = load_study(COHORTS[cohort])
     folder = out / study.id
     out.mkdir(parents=True, exist_ok=True)
-    _note(out, folder)
+    for path in (folder, *_parts(folder, study.id, fhir)):
+        _note(out, path)
     folder.mkdir(exist_ok=True)
     step = _Steps(progress, 8)
     data = step("reading the trial data", lambda: _trial_data(cohort, study, folder))
@@ -168,11 +169,16 @@ def _write_notebook(out: Path, study: StudyDefinition, fhir: str) -> None:
         notebook.write_bytes(source.read_bytes())
 
 
+def _parts(folder: Path, study: str, fhir: str) -> list[Path]:
+    """What a run makes in the study's folder."""
+    return [*(folder / name for name in ("sdtm", f"fhir-{fhir}", "endpoints", "registry", "findings.txt")), store_file(folder, study, fhir)]
+
+
 def _note(out: Path, path: Path) -> None:
     """Remember that `path` is ours, if it is not there yet."""
     if not path.exists():
         with (out / MADE).open("a", encoding="utf-8") as made:
-            made.write(path.name + "\n")
+            made.write(path.relative_to(out).as_posix() + "\n")
 
 
 def clean(out: Path) -> None:
@@ -189,6 +195,7 @@ def clean(out: Path) -> None:
 
 
 def _made(out: Path) -> list[str]:
-    """The names noted, of those that a run can make: the file may have been edited."""
+    """The paths noted, of those that a run can make: the file may have been edited."""
     ours = {*COHORTS.values(), NOTEBOOK, "fhir-trial.toml"}
-    return [name for name in (out / MADE).read_text("utf-8").splitlines() if name in ours] if (out / MADE).is_file() else []
+    noted = (out / MADE).read_text("utf-8").splitlines() if (out / MADE).is_file() else []
+    return [name for name in noted if (parts := name.split("/"))[0] in ours and not {"", ".", ".."} & set(parts)]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from fhir_trial.errors import PartlyDone
+from fhir_trial.errors import ConfigurationError, PartlyDone
 from fhir_trial.mapping.keys import BASE
 from fhir_trial.progress import Progress, silent
 from fhir_trial.sync.journal import Journal
@@ -18,9 +18,12 @@ Resource = dict[str, Any]
 def push_all(resources: Iterable[Resource], connection: Connection, journal: Journal, progress: Progress = silent) -> Report:
     """Bring the server to hold `resources`; a second run writes nothing.
 
-    Raises `PartlyDone` where the server rejected some, or something else stands where they should.
+    Raises `ConfigurationError`, and writes nothing, where the server may not have some of them (patients, where it is no research store);
+    `PartlyDone` where it rejected some, or something else stands where they should.
     """
     plan = connection.run(make_plan(resources, connection.info, journal.synced(connection.info.base_url)))
+    if refused := plan.of("refused"):
+        raise ConfigurationError(f"nothing was written: {len(refused)} resources may not go to this server; first {refused[0].reason}")
     report = connection.run(apply(plan, journal, progress))
     if not report.is_clean:
         first = report.findings[0]
