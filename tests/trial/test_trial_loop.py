@@ -154,7 +154,7 @@ def test_the_loop_on_a_server_over_http(small: Callable[[str], Ran], named_serve
 
 
 def test_a_server_that_is_no_research_store_gets_no_patient(small: Callable[[str], Ran], named_server: Callable[[bool], Server]) -> None:
-    with pytest.raises(ConfigurationError, match="nothing was written.*research store"):
+    with pytest.raises(ConfigurationError, match=r"nothing was written.*research store"):
         demo(small("r4").out, "a", "r4", named_server(False))
     with connect(named_server(False), "r4") as connection:
         assert pull_study(STUDY, connection) == []
