@@ -1,5 +1,7 @@
 import importlib
+import importlib.machinery
 import json
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -136,3 +138,11 @@ def test_without_altair_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(importlib, "import_module", without_altair)
     with pytest.raises(MissingExtra, match=r'altair is not installed: pip install "fhir_trial\[notebook\]"'):
         plot_curve(FIVE)
+
+
+def test_with_a_converter_at_hand_a_picture_goes_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    converter = ModuleType("vl_convert")
+    converter.__spec__ = importlib.machinery.ModuleSpec("vl_convert", None)
+    converter.vegalite_to_svg = lambda spec: f"<svg>{spec['description']}</svg>"  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "vl_convert", converter)
+    assert plot_curve(FIVE)._repr_mimebundle_()["image/svg+xml"].startswith("<svg>Kaplan-Meier curve. SYNTHETIC DATA")

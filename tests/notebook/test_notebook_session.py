@@ -1,4 +1,7 @@
+import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pandas as pd
 import pytest
@@ -7,6 +10,7 @@ import fhir_trial
 from fhir_trial.errors import ConfigurationError, UsageError
 from fhir_trial.notebook.marking import BANNER
 from fhir_trial.notebook.session import ShownResults, Trial, open_study
+from fhir_trial.trial.opened import OpenTrial, read_source
 
 STUDY = "NCT05189483"
 TABLES = ("subjects", "doses", "lesions", "responses", "adverse_events")
@@ -48,6 +52,15 @@ def test_tables_are_masked_marked_and_in_order(read_trial: Trial, identifiers: l
     assert repr(frame).startswith(BANNER)
     everything = frame.to_csv()
     assert not [name for name in identifiers if name in everything]
+
+
+def test_the_order_of_what_a_server_gives_makes_no_difference(read_trial: Trial, small_cohort: Path) -> None:
+    data = read_source(small_cohort, STUDY)
+    turned = {name: table.take(list(reversed(range(table.num_rows)))) for name, table in data.tables.items()}
+    source = SimpleNamespace(data=dataclasses.replace(data, tables=turned), study=data.study)
+    trial = Trial(cast(OpenTrial, source))
+    for table in TABLES:
+        pd.testing.assert_frame_equal(getattr(trial, table)(), getattr(read_trial, table)())
 
 
 def test_numbers_come_as_numbers(read_trial: Trial) -> None:
