@@ -5,20 +5,41 @@ Text is trimmed and never empty; a fact that is not known is None; a repeat that
 """
 
 from decimal import Decimal
-from typing import NewType
 
-from msgspec import Struct
+from fhir_trial.domain.base import Entity, When
+from fhir_trial.domain.result_entities import Figure, Measure, Member, Population, Provenance, Result
 
-When = NewType("When", str)
-"""ISO 8601 date or dateTime as precise as recorded: `2023`, `2023-05`, `2023-05-04`, `2023-05-04T10:30`, with or without zone."""
-
-
-class Entity(Struct, frozen=True, kw_only=True):
-    """A row of an entity's table; `repr` shows no field, since rows are subject data."""
-
-    def __repr__(self) -> str:
-        """The class name alone."""
-        return f"{type(self).__name__}(...)"
+__all__ = [
+    "ENTITIES",
+    "RESULT_ENTITIES",
+    "AdverseEvent",
+    "Arm",
+    "BodyMeasure",
+    "Contact",
+    "Disposition",
+    "Dose",
+    "Entity",
+    "Figure",
+    "Lesion",
+    "Measure",
+    "Measurement",
+    "Medication",
+    "Member",
+    "Organization",
+    "OutcomeMeasure",
+    "Patient",
+    "PerformanceStatus",
+    "Population",
+    "Provenance",
+    "Response",
+    "Result",
+    "SeriousnessCriterion",
+    "Study",
+    "Subject",
+    "SumOfDiameters",
+    "Therapy",
+    "When",
+]
 
 
 class Organization(Entity, frozen=True, kw_only=True):
@@ -318,76 +339,6 @@ class AdverseEvent(Entity, frozen=True, kw_only=True):
     start: When | None = None
     end: When | None = None
     reported_on: When | None = None
-
-
-class Measure(Entity, frozen=True, kw_only=True):
-    """What an endpoint measures; `url` is its canonical name."""
-
-    study: str
-    endpoint: str
-    url: str
-    title: str
-    description: str | None = None
-
-
-class Member(Entity, frozen=True, kw_only=True):
-    """A subject counted in a result."""
-
-    study: str
-    subject: str
-
-
-class Population(Entity, frozen=True, kw_only=True):
-    """The subjects behind one result: its manifest."""
-
-    study: str
-    endpoint: str
-    arm: str | None = None
-    name: str
-    members: tuple[Member, ...] = ()
-
-
-class Figure(Entity, frozen=True, kw_only=True):
-    """One estimate of a result; a `value` or limit that is None was not reached. `at` is the time of a rate, `level` the interval's."""
-
-    name: str
-    value: Decimal | None = None
-    unit: str
-    lower: Decimal | None = None
-    upper: Decimal | None = None
-    level: Decimal | None = None
-    method: str | None = None
-    at: Decimal | None = None
-    at_unit: str | None = None
-    at_risk: int | None = None
-
-
-class Result(Entity, frozen=True, kw_only=True):
-    """What an endpoint gave, in one arm or (None) all of them: `n` subjects, `count` with the event, under the conventions of `preset`."""
-
-    study: str
-    endpoint: str
-    arm: str | None = None
-    measure: str
-    title: str
-    preset: str
-    departures: str | None = None
-    data_from: When
-    data_until: When
-    n: int
-    count: int
-    figures: tuple[Figure, ...] = ()
-
-
-class Provenance(Entity, frozen=True, kw_only=True):
-    """How a result came about: from which input (`digest`, sha256), by which software, and when it was first recorded."""
-
-    study: str
-    endpoint: str
-    arm: str | None = None
-    software: str
-    digest: str
-    recorded: When
 
 
 ENTITIES: dict[str, type[Entity]] = {
