@@ -17,8 +17,8 @@ from fhir_trial.fhir import json as fhir_json
 from fhir_trial.fhir.versions import DEFAULT
 from fhir_trial.frames import write_view
 from fhir_trial.sources.sdtm.write import write_sdtm
-from fhir_trial.sync.folder import write_folder
-from fhir_trial.trial.opened import read_source
+from fhir_trial.sync.folder import MANIFEST, write_folder
+from fhir_trial.trial.opened import NOT_RESOURCES, read_source
 from fhir_trial.trial.resources import by_type, losses, to_resources
 from fhir_trial.validate import validate_files
 
@@ -95,13 +95,22 @@ def validate(
     as_json: Json = False,
 ) -> int:
     """Check resources against HL7's definitions; 1 when there is an error."""
-    findings = list(validate_files(paths, fhir))
+    findings = list(validate_files(_resource_files(paths), fhir))
     if as_json:
         show_json([finding_row(f) for f in findings])
     else:
         say_findings(findings, limit=200)
         show_counts("findings", Findings(findings).counts() or {"none": 0})
     return 1 if any(f.severity == "error" for f in findings) else 0
+
+
+def _resource_files(paths: list[Path]) -> list[Path]:
+    """The paths, a folder that has our manifest as its files without the manifest and the loss report."""
+    found = []
+    for path in paths:
+        ours = path.is_dir() and (path / MANIFEST).is_file()
+        found += [file for file in sorted(path.rglob("*.*json")) if file.name not in NOT_RESOURCES] if ours else [path]
+    return found
 
 
 def view(

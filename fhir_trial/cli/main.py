@@ -1,8 +1,8 @@
 """The command line: its commands, and how a failure ends (exit codes of `fhir_trial.errors`; 130 when interrupted)."""
 
 import sys
+from typing import Any
 
-import click
 import typer
 
 from fhir_trial.cli import data, loop, registry, servers
@@ -28,6 +28,10 @@ app.command("pull")(servers.pull)
 app.command("doctor")(servers.doctor)
 app.add_typer(registry.app, name="registry")
 
+# Typer's newer versions carry a click of their own, whose base of all refusals has no public name.
+_Refusal: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+INTERRUPTED = 130
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit with its code."""
@@ -38,16 +42,17 @@ def run(arguments: list[str] | None = None) -> int:
     """Run a command; its exit code. A failure that the package names is one line on stderr, never a traceback."""
     try:
         code = app(arguments, standalone_mode=False)
-    except click.exceptions.Exit as end:
-        return end.exit_code
-    except click.ClickException as error:
-        error.show(sys.stderr)
-        return 2
-    except (KeyboardInterrupt, click.Abort):
-        say("interrupted; run the same command again to go on")
-        return 130
+    except typer.Exit as end:
+        code = end.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
     except FhirTrialError as error:
         return _failed(error)
+    except _Refusal as error:
+        error.show(sys.stderr)
+        return 2
+    if code == INTERRUPTED:
+        say("interrupted; run the same command again to go on")
     return code if isinstance(code, int) else 0
 
 

@@ -1,0 +1,155 @@
+"""Bad input: all of it reported together with file, row, field, found and expected; good rows kept or the run refused; exit codes."""
+
+import json
+import random
+import re
+
+import pytest
+from loop_runs import STUDY
+
+FILES = ("ae", "cm", "dm", "ds", "ex", "qs", "rs", "suppae", "suppex", "tr", "ts", "tu", "vs")
+
+
+def change(folder, domain, row, **values):
+    """Give cells of a row (1-based) other values."""
+    path = folder / f"{domain}.csv"
+    lines = path.read_text("utf-8").splitlines()
+    names, cells = lines[0].split(","), lines[row].split(",")
+    for name, value in values.items():
+        cells[names.index(name)] = value
+    lines[row] = ",".join(cells)
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def spoil(folder):
+    """One of each kind of bad input that the issue names."""
+    change(folder, "ae", 1, AETOXGR="9")
+    change(folder, "ae", 2, AESTDTC="2023-02-30")
+    change(folder, "ex", 1, EXSTDTC="2022-02-23T09:30", EXENDTC="2022-02-23T10:30")
+    ds = (folder / "ds.csv").read_text("utf-8").splitlines()
+    (folder / "ds.csv").write_text("\n".join([*ds, ds[1]]) + "\n", "utf-8")
+    tr = (folder / "tr.csv").read_text("utf-8").splitlines()
+    new = next(line for line in tr if ",T01," in line and ",WEEK 6," in line).replace(",T01,", ",T07,")
+    (folder / "tr.csv").write_text("\n".join([*tr, re.sub(r"^([^,]*,TR,[^,]*),\d+,", r"\1,900,", new)]) + "\n", "utf-8")
+    rs = (folder / "rs.csv").read_text("utf-8")
+    (folder / "rs.csv").write_text(rs.replace("RSTESTCD", "RSTEST_CD", 1), "utf-8")
+    (folder / "cm.csv").write_bytes(b"")
+    (folder / "vs.csv").write_bytes((folder / "vs.csv").read_bytes() + b"\xe9")
+
+
+KINDS = {
+    "unknown-code": ("ae.csv", 1, "AETOXGR", "9"),
+    "impossible-date": ("ae.csv", 2, "AESTDTC", "2023-02-30"),
+    "local-time": ("ex.csv", 1, "EXSTDTC", None),
+    "duplicate-key": ("ds.csv", None, None, None),
+    "lesion-without-baseline": ("tr.csv", None, None, None),
+    "missing-column": ("rs.csv", None, "RSTESTCD", None),
+    "empty-file": ("cm.csv", None, None, None),
+    "wrong-encoding": ("vs.csv", None, None, None),
+}
+
+
+@pytest.mark.parametrize("arguments", [("to-fhir", "--fhir", "r5"), ("endpoints",)], ids=lambda a: a[0])
+def test_every_kind_is_reported_together_and_good_rows_are_kept(command, spoiled, tmp_path, arguments):
+    spoil(spoiled)
+    said = command(*arguments, spoiled, "--study", STUDY, "--out", "out", "--json")
+    assert said.code == 1
+    findings = json.loads(said.out)["findings"]
+    for code, (place, row, field, found) in KINDS.items():
+        of_kind = [f for f in findings if f["code"] == code and f["place"] == place]
+        assert of_kind, code
+        first = of_kind[0]
+        assert first.get("expected"), code
+        for name, wanted in (("row", row), ("field", field), ("found", found)):
+            assert wanted is None or first[name] == wanted, code
+    if arguments[0] == "to-fhir":
+        counts = json.loads(said.out)["counts"]
+        assert (counts["Patient"], counts["AdverseEvent"] > 5) == (6, True)
+        assert command("validate", "out", "--fhir", "r5").code == 0
+
+
+@pytest.mark.parametrize("arguments", ["to-fhir", "endpoints"])
+def test_the_run_is_refused_where_asked(command, spoiled, tmp_path, arguments):
+    spoil(spoiled)
+    said = command(arguments, spoiled, "--study", STUDY, "--out", "out", "--on-error", "refuse")
+    assert (said.code, said.out) == (1, "")
+    assert not (tmp_path / "out").exists()
+    for place, row, field, found in (KINDS["unknown-code"], KINDS["impossible-date"]):
+        assert f"error: {place} row {row}, field {field}: found '{found}', expected " in said.err
+    assert len([line for line in said.err.splitlines() if line.startswith("error: ")]) >= len(KINDS) - 1
+
+
+def test_a_clean_trial_is_not_refused(command, sdtm):
+    assert command("to-fhir", sdtm, "--study", STUDY, "--out", "out", "--on-error", "refuse").code == 0
+
+
+def test_a_line_of_fhir_that_cannot_be_read_is_named(command, fhir_folders, tmp_path):
+    folder = tmp_path / "fhir"
+    folder.mkdir()
+    for path in fhir_folders["r4"].glob("*.ndjson"):
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "AdverseEvent.ndjson").write_bytes(b'{"resourceType":"AdverseEvent"\n')
+    said = command("from-fhir", folder, "--study", STUDY, "--fhir", "r4", "--out", "back")
+    assert said.code == 1
+    assert "AdverseEvent.ndjson" in said.err
+
+
+USAGE = [
+    (["endpoints", "SDTM", "--study", STUDY, "--out", "o", "--colour"], "--colour"),
+    (["enpoints"], "enpoints"),
+    (["endpoints", "SDTM", "--out", "o"], "study"),
+    (["endpoints", "nowhere", "--study", STUDY, "--out", "o"], "nowhere"),
+    (["endpoints", "SDTM", "--study", STUDY, "--out", "o", "--set", "confirm_days"], "--set"),
+    (["endpoints", "SDTM", "--study", STUDY, "--out", "o", "--set", "confirm_day=3"], "confirm_days"),
+    (["endpoints", "SDTM", "--study", STUDY, "--out", "o", "--conventions", "protokoll"], "protocol"),
+    (["endpoints", "SDTM", "--study", STUDY, "--out", "o", "--on-error", "ignore"], "ignore"),
+    (["to-fhir", "SDTM", "--study", STUDY, "--out", "o", "--fhir", "r3"], "r4"),
+    (["validate", "nowhere.json"], "nowhere.json"),
+    (["view", "nowhere.json", "SDTM", "--out", "o.csv"], "nowhere.json"),
+    (["registry", "check", "nowhere.xml"], "nowhere.xml"),
+    (["registry", "results", "SDTM", "--study", STUDY, "--out", "o", "--format", "pdf"], "prs-xml"),
+    (["demo", "--cohort", "c"], "c"),
+    (["demo", "--fhir", "r3", "--out", "d"], "r4"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "named"), USAGE, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_what_cannot_be_understood_is_named_and_ends_with_2(command, sdtm, arguments, named):
+    said = command(*(sdtm if argument == "SDTM" else argument for argument in arguments))
+    assert (said.code, said.out) == (2, "")
+    assert named in said.err
+
+
+@pytest.mark.parametrize("arguments", [["doctor"], ["pull", "--out", "p"], ["doctor", "--server", "nobody"]])
+def test_a_server_that_nobody_named_ends_with_3(command, arguments, monkeypatch):
+    monkeypatch.delenv("FHIR_TRIAL_SERVER", raising=False)
+    said = command(*arguments)
+    assert (said.code, said.out) == (3, "")
+    assert said.err.startswith("fhir-trial: ")
+
+
+def test_an_interruption_ends_with_130(command, sdtm, monkeypatch):
+    def interrupted(*_args, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fhir_trial.cli.data.read_source", interrupted)
+    said = command("endpoints", sdtm, "--study", STUDY, "--out", "o")
+    assert (said.code, said.out) == (130, "")
+    assert "again" in said.err
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_spoiled_files_never_give_a_traceback(command, spoiled, seed):
+    """Cells and bytes at random: the command ends with 0 or 1 and says why."""
+    dice = random.Random(seed)
+    for name in dice.sample(FILES, 4):
+        path = spoiled / f"{name}.csv"
+        data = bytearray(path.read_bytes())
+        for _ in range(dice.randint(1, 6)):
+            at = dice.randrange(len(data))
+            data[at : at + dice.randint(0, 9)] = dice.choice([b"", b",", b'"', b"\n", b"\xff", b"-1", b"2023-02-31", b"\x00", b"T25"])
+        path.write_bytes(bytes(data))
+    for arguments in (["to-fhir"], ["endpoints"]):
+        said = command(*arguments, spoiled, "--study", STUDY, "--out", f"out-{arguments[0]}")
+        assert said.code in (0, 1)
+        assert said.code == 0 or "error: " in said.err

@@ -1,0 +1,147 @@
+"""Commands on files: what goes to stdout, what to stderr, which exit code, and that nothing is lost on the way."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from loop_runs import STUDY
+
+from fhir_trial.mapping import load
+from fhir_trial.sources.sdtm.read import read_sdtm
+from fhir_trial.sources.study_file import load_study
+
+VERSIONS = ("r4", "r5")
+
+
+def tables(folder: Path) -> dict[str, list]:
+    """The rows of a folder of SDTM, in an order of their own."""
+    data = read_sdtm(folder, load_study(STUDY))
+    return {name: sorted(map(str, table.to_pylist())) for name, table in data.tables.items() if table.num_rows}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+@pytest.mark.parametrize("fhir", VERSIONS)
+def test_to_fhir_and_back_gives_the_same_trial(command, sdtm, fhir_folders, tmp_path, fhir):
+    said = command("from-fhir", fhir_folders[fhir], "--out", tmp_path / "back")
+    assert (said.code, said.err) == (0, "")
+    assert set(said.out.split()) == {str(path) for path in (tmp_path / "back").iterdir()}
+    assert tables(tmp_path / "back") == tables(sdtm)
+    again = command("to-fhir", tmp_path / "back", "--study", STUDY, "--fhir", fhir, "--out", tmp_path / "again")
+    assert again.code == 0
+    assert {name: sorted(data.splitlines()) for name, data in contents(tmp_path / "again").items() if name.endswith(".ndjson")} == {
+        name: sorted(data.splitlines()) for name, data in contents(fhir_folders[fhir]).items() if name.endswith(".ndjson")
+    }
+
+
+def test_a_folder_of_fhir_says_what_it_holds_and_what_was_lost(fhir_folders):
+    loss = json.loads((fhir_folders["r4"] / "loss.json").read_bytes())
+    assert (loss["fhir"], loss["study"], loss["rows"]) == ("r4", STUDY, [])
+    assert all(reason for fields in loss["declared"].values() for reason in fields.values())
+    manifest = json.loads((fhir_folders["r4"] / "manifest.json").read_bytes())
+    for entry in manifest["files"]:
+        assert (fhir_folders["r4"] / entry["name"]).read_bytes().count(b"\n") == entry["count"]
+
+
+@pytest.mark.parametrize("fhir", VERSIONS)
+def test_what_to_fhir_writes_is_valid(command, fhir_folders, fhir):
+    said = command("validate", fhir_folders[fhir], "--fhir", fhir)
+    assert (said.code, said.out, said.err) == (0, "findings: none 0\n", "")
+
+
+def test_validate_names_file_line_and_path_and_exits_with_1(command, tmp_path):
+    (tmp_path / "p.ndjson").write_text('{"resourceType":"Patient","id":"a"}\n{"resourceType":"Patient","gender":"femail"}\n', "utf-8")
+    said = command("validate", "p.ndjson", "--json")
+    assert (said.code, said.err) == (1, "")
+    (finding,) = json.loads(said.out)
+    assert finding["code"] == "unknown-code"
+    assert "p.ndjson" in finding["place"]
+    assert (finding["row"], finding["field"]) == (2, "Patient.gender")
+    told = command("validate", "p.ndjson")
+    assert told.out == "findings: unknown-code 1\n"
+    assert "'femail'" in told.err
+
+
+@pytest.mark.parametrize("ending", ["csv", "ndjson", "parquet"])
+def test_view_writes_a_table(command, fhir_folders, tmp_path, ending):
+    view = load("r4")["patient"].view()
+    (tmp_path / "view.json").write_text(json.dumps(view), "utf-8")
+    said = command("view", "view.json", fhir_folders["r4"], "--out", f"patients.{ending}")
+    assert (said.code, said.out, said.err) == (0, f"patients.{ending}: 6 rows\n", "")
+    assert (tmp_path / f"patients.{ending}").stat().st_size > 0
+
+
+def test_endpoints_of_sdtm_and_of_fhir_are_the_same_files(command, sdtm, fhir_folders, tmp_path):
+    assert command("endpoints", sdtm, "--study", STUDY, "--out", "sdtm").code == 0
+    for fhir, folder in fhir_folders.items():
+        said = command("endpoints", folder, "--out", fhir)
+        assert (said.code, said.out) == (0, f"{fhir}\n")
+        assert "SYNTHETIC" in said.err
+        assert contents(tmp_path / fhir) == contents(tmp_path / "sdtm")
+    assert set(contents(tmp_path / "sdtm")) == {"adsl.csv", "adrs.csv", "adtte.csv", "safety.csv", "exposure.csv", "summary.json"}
+
+
+def test_conventions_by_preset_setting_and_file(command, sdtm, tmp_path):
+    (tmp_path / "mine.json").write_text('{"preset": "ema", "confirm_days": 21}', "utf-8")
+    for options, said in (
+        (["--conventions", "ema"], "ema"),
+        (["--conventions", "mine.json", "--set", "death_window_days=35"], "ema, except confirm_days=21, death_window_days=35"),
+    ):
+        ended = command("endpoints", sdtm, "--study", STUDY, "--out", "e", *options)
+        assert ended.code == 0
+        assert said in ended.err.replace("data_cutoff=2023-07-31, ", "").replace(", data_cutoff=2023-07-31", "")
+
+
+def test_json_is_all_that_goes_to_stdout(command, sdtm, tmp_path):
+    said = command("endpoints", sdtm, "--study", STUDY, "--out", "e", "--json")
+    summary = json.loads(said.out)
+    assert summary["PFS"]["n"] == 6
+    assert {finding["severity"] for finding in summary["findings"]} <= {"information", "warning"}
+    assert said.err == ""
+    told = json.loads(command("to-fhir", sdtm, "--study", STUDY, "--out", "f", "--json").out)
+    assert told["counts"]["Patient"] == 6
+    assert told["synthetic"] is True
+
+
+def test_a_domain_under_another_name(command, spoiled):
+    (spoiled / "rs.csv").rename(spoiled / "readings.csv")
+    without = json.loads(command("to-fhir", spoiled, "--study", STUDY, "--out", "f", "--json").out)["counts"]
+    named = command("to-fhir", spoiled, "--study", STUDY, "--out", "g", "--json", "--domain", "rs=readings.csv")
+    assert json.loads(named.out)["counts"]["Observation"] > without["Observation"]
+    assert command("to-fhir", spoiled, "--study", STUDY, "--out", "h", "--domain", "readings.csv").code == 2
+
+
+def test_registry_results_are_written_and_checked(command, sdtm, tmp_path):
+    said = command("registry", "results", sdtm, "--study", STUDY, "--out", "results.xml")
+    assert (said.code, said.out) == (0, "results.xml\n")
+    checked = command("registry", "check", "results.xml", "--json")
+    errors = [f for f in json.loads(checked.out) if f["severity"] == "error"]
+    assert checked.code == (1 if errors else 0)
+    assert not [f for f in errors if "schema" in f["code"]]
+    (tmp_path / "broken.xml").write_bytes(b"<study><oops></study>")
+    assert command("registry", "check", "broken.xml").code == 1
+
+
+def test_a_table_of_endpoints_ends_the_demonstration(command, sdtm, tmp_path):
+    shutil.copytree(sdtm, tmp_path / "d" / STUDY / "sdtm")
+    said = command("demo", "--out", "d")
+    assert said.code == 0
+    assert "*** SYNTHETIC DATA: about no real person ***" in said.out
+    assert {"PFS", "ORR", "rate at 4 months"} <= {word.strip() for line in said.out.splitlines() for word in line.split("│")}
+    for name in ("notebook", "registry", "FHIR"):
+        assert f"\n{name}: " in said.out
+    path = tmp_path / "d" / STUDY / "sdtm" / "tr.csv"
+    rows = list(csv.reader(path.read_text("utf-8").splitlines()))
+    names = rows[0]
+    row = next(r for r in rows if r[names.index("TRLNKID")] == "T01" and r[names.index("VISIT")] == "WEEK 6")
+    for name in ("TRORRES", "TRSTRESC", "TRSTRESN"):
+        row[names.index(name)] = "150"
+    path.write_text("\n".join(",".join(r) for r in rows) + "\n", "utf-8")
+    assert "changed: SYN-001 PFS: " in command("demo", "--out", "d").out
+    report = json.loads(command("demo", "--out", "d", "--json", "--clean").out)
+    assert (report["synthetic"], report["fhir"], report["written"], report["endpoints"]["PFS"]["n"]) == (True, "r4", 0, 6)
+    assert [path.name for path in (tmp_path / "d" / STUDY).iterdir()] == ["sdtm"]

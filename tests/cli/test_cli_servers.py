@@ -1,0 +1,107 @@
+"""Commands that talk to a server: the embedded store at an address of this machine."""
+
+import json
+import socket
+import time
+
+import pytest
+from loop_runs import STUDY, TOKEN
+
+ACCESS = ("--token", "env:TESTS_TOKEN")
+
+
+@pytest.fixture
+def access(served, monkeypatch):
+    """The options that open the served store as a research store."""
+    monkeypatch.setenv("TESTS_TOKEN", TOKEN)
+    return ["--server", served, *ACCESS, "--research-store"]
+
+
+@pytest.fixture
+def folder(fhir_folders, tmp_path):
+    """The trial in R4, the test's own copy: a sync leaves its journal there."""
+    copy = tmp_path / "trial"
+    copy.mkdir()
+    for path in fhir_folders["r4"].iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    return copy
+
+
+def test_sync_plans_applies_and_then_writes_nothing_and_pull_brings_it_back(command, folder, access, tmp_path):
+    total = sum(path.read_bytes().count(b"\n") for path in folder.glob("*.ndjson"))
+    plan = command("sync", folder, *access, "--json")
+    assert (plan.code, json.loads(plan.out)["plan"]["create"], plan.err) == (0, total, "")
+    assert json.loads(command("sync", folder, *access, "--json").out)["plan"]["create"] == total, "a plan writes nothing"
+    applied = command("sync", folder, *access, "--apply", "--json")
+    assert (applied.code, json.loads(applied.out)["created"]) == (0, total)
+    again = json.loads(command("sync", folder, *access, "--apply", "--json").out)
+    assert (again["created"], again["updated"], again["unchanged"]) == (0, 0, total)
+    pulled = command("pull", *access[:-1], "--study", STUDY, "--out", "back", "--json")
+    assert (pulled.code, sum(json.loads(pulled.out)["counts"].values())) == (0, total)
+    assert command("endpoints", folder, "--out", "e1").code == 0
+    assert command("endpoints", "back", "--out", "e2").code == 0
+    for name in ("adsl.csv", "adrs.csv", "adtte.csv", "safety.csv", "exposure.csv", "summary.json"):
+        assert (tmp_path / "e1" / name).read_bytes() == (tmp_path / "e2" / name).read_bytes()
+
+
+def test_a_changed_field_is_planned_by_name_and_its_value_shown_only_where_asked(command, folder, access):
+    assert command("sync", folder, *access, "--apply").code == 0
+    file = folder / "Organization.ndjson"
+    organization = json.loads(file.read_bytes())
+    organization["name"] = "Another name"
+    file.write_text(json.dumps(organization) + "\n", "utf-8")
+    (folder / "manifest.json").unlink()
+    plan = command("sync", folder, *access, "--fhir", "r4")
+    assert plan.code == 0
+    assert "update 1" in plan.out
+    assert "name" in plan.out
+    assert "Another name" not in plan.out
+    assert "Another name" in command("sync", folder, *access, "--fhir", "r4", "--show-values").out
+
+
+def test_doctor_says_what_the_server_can_do(command, access):
+    said = command("doctor", *access, "--json")
+    told = json.loads(said.out)
+    assert (said.code, said.err, told["FHIR"], told["not written"]) == (0, "", "4.0.1", "nothing")
+    undeclared = command("doctor", *access[:-1])
+    assert "research_store = true" in undeclared.err
+
+
+def test_patients_do_not_go_to_a_server_that_is_no_research_store(command, folder, access):
+    said = command("sync", folder, *access[:-1], "--json")
+    assert (said.code, json.loads(said.out)["plan"]["refused"] > 6) == (1, True)
+    demo = command("demo", *access[:-1], "--out", "d", "--clean")
+    assert (demo.code, "research store" in demo.err) == (3, True)
+
+
+def test_without_the_token_nobody_gets_in(command, folder, served, monkeypatch):
+    assert command("sync", folder, "--server", served).code == 3
+    monkeypatch.setenv("TESTS_TOKEN", "another")
+    said = command("sync", folder, "--server", served, *ACCESS)
+    assert said.code == 3
+    assert "another" not in said.err + said.out
+    monkeypatch.delenv("TESTS_TOKEN")
+    assert command("sync", folder, "--server", served, *ACCESS).code == 3
+    assert command("sync", folder, "--server", served, "--token", "s3cr3t").code == 3
+
+
+def test_a_folder_of_another_version_is_refused(command, access, fhir_folders):
+    said = command("sync", fhir_folders["r5"], *access)
+    assert (said.code, said.out) == (3, "")
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [("doctor",), ("pull", "--out", "p"), ("sync", "FOLDER"), ("demo", "--out", "d", "--clean")])
+def test_a_server_that_never_answers_ends_with_4_within_the_deadline(command, folder, arguments, monkeypatch):
+    monkeypatch.setenv("FHIR_TRIAL_DEADLINE", "1")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        start = time.monotonic()
+        said = command(*(folder if a == "FOLDER" else a for a in arguments), "--server", f"http://127.0.0.1:{silent.getsockname()[1]}/fhir")
+        waited = time.monotonic() - start
+    assert (said.code, said.out) == (4, "")
+    assert said.err.splitlines()[-1].startswith("fhir-trial: ")
+    if arguments[0] != "demo":  # which first makes its data
+        assert waited < 5
+        assert said.err.count("\n") == 1
