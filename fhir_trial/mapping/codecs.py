@@ -5,6 +5,7 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from fhir_trial.domain.dates import parse_when
@@ -63,8 +64,12 @@ def _decimal(value: Any) -> Decimal:
     raise BadValue(value, "a number")
 
 
+# The days of a trial are few, and every one of them is met in many rows.
+_parsed_when = lru_cache(maxsize=65_536)(parse_when)
+
+
 def _when(value: Any) -> When:
-    when = parse_when(value) if type(value) is str else None
+    when = _parsed_when(value) if type(value) is str else None
     if when is None:
         raise BadValue(value, "a date or dateTime of ISO 8601 that exists")
     return when

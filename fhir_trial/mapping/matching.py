@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from fhir_trial.mapping.paths import Condition, Step
+from fhir_trial.mapping.paths import Condition, Literal, Step
 
 Json = dict[str, Any]
 
@@ -12,24 +12,35 @@ def matcher(where: tuple[Condition, ...]) -> Callable[[Json], bool]:
     """Whether an item meets all conditions."""
     if not where:
         return lambda _: True
-    checks = [(condition.path, condition.value) for condition in where]
-    if len(checks) == 1 and len(checks[0][0]) == 1:
-        name, value = _json(checks[0][0][0]), checks[0][1]
+    if (single := single_member(where)) is not None:
+        name, value = single
         return lambda item: bool(item.get(name) == value)
-    return lambda item: all(value in _values(item, path) for path, value in checks)
+    checks = [(_values(condition.path), condition.value) for condition in where]
+    return lambda item: all(value in values(item) for values, value in checks)
+
+
+def single_member(where: tuple[Condition, ...]) -> tuple[str, Literal] | None:
+    """The member and its value, where that alone is what the conditions ask for: `url='...'`."""
+    if len(where) != 1 or len(where[0].path) != 1 or where[0].path[0].where:
+        return None
+    return _json(where[0].path[0]), where[0].value
 
 
 def _json(step: Step) -> str:
     return step.name + (step.type[0].upper() + step.type[1:] if step.type else "")
 
 
-def _values(node: Json, path: tuple[Step, ...]) -> list[Any]:
-    found: list[Any] = [node]
-    for step in path:
-        name = _json(step)
-        inner = [n[name] for n in found if type(n) is dict and name in n]
-        found = [item for value in inner for item in (value if type(value) is list else [value])]
-        if step.where:
-            matches = matcher(step.where)
-            found = [item for item in found if type(item) is dict and matches(item)]
-    return found
+def _values(path: tuple[Step, ...]) -> Callable[[Json], list[Any]]:
+    """All that a path leads to."""
+    steps = [(_json(step), matcher(step.where) if step.where else None) for step in path]
+
+    def values(node: Json) -> list[Any]:
+        found: list[Any] = [node]
+        for name, matches in steps:
+            inner = [n[name] for n in found if type(n) is dict and name in n]
+            found = [item for value in inner for item in (value if type(value) is list else [value])]
+            if matches is not None:
+                found = [item for item in found if type(item) is dict and matches(item)]
+        return found
+
+    return values

@@ -1,7 +1,7 @@
 """The rule tree compiled to a reader: a FHIR resource as JSON data in, the row's values out, problems collected."""
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
@@ -10,12 +10,15 @@ from fhir_trial.domain.entities import Entity
 from fhir_trial.mapping.codecs import key_part
 from fhir_trial.mapping.errors import BadValue
 from fhir_trial.mapping.keys import split_key
-from fhir_trial.mapping.matching import matcher
+from fhir_trial.mapping.matching import matcher, single_member
 from fhir_trial.mapping.tree import Item, Leaf, Link, Node, Repeat, has_fields
 from fhir_trial.mapping.writer import LOCAL_TIME, Json, Problems
 
 Known = Mapping[str, str]
 """`Type/id` of the resources at hand to their business identifier's value."""
+
+REMEMBERED = 65_536
+"""How many keys of references a reader remembers."""
 
 _LATER = "for later"
 """The key under which a reader puts aside what it can only judge when the rest is known: no field can be named so."""
@@ -31,7 +34,7 @@ def compile_reader(root: Node, members: Mapping[str, type[Entity]]) -> Take:
     parts += [_companion(json, value) for json, value in root.companions.items()]
     parts += [_object(name, child, members) for name, child in root.objects.items() if has_fields(child)]
     for name, items in root.lists.items():
-        parts += [_repeat(name, i, members) if isinstance(i, Repeat) else _item(name, i, members) for i in items if has_fields(i.node)]
+        parts += _list(name, [i for i in items if has_fields(i.node)], members)
 
     def take(node: Json, values: dict[str, Any], problems: Problems, known: Known) -> None:
         for part in parts:
@@ -114,32 +117,45 @@ def _date_leaf(leaf: Leaf) -> Take:
 
 
 def _link(link: Link) -> Take:
+    path, system, parts_of = link.path, link.system, _parts_of(link)
+
     def take(node: Json, values: dict[str, Any], problems: Problems, known: Known) -> None:
         identifier = node.get("identifier") or {}
-        value = identifier.get("value") if identifier.get("system") == link.system else known.get(node.get("reference", ""))
+        value = identifier.get("value") if identifier.get("system") == system else known.get(node.get("reference", ""))
         if value is None:
             if "reference" in node or identifier:
-                problems.append((link.path, BadValue(node.get("reference"), f"a reference with an identifier of {link.system}")))
+                problems.append((path, BadValue(node.get("reference"), f"a reference with an identifier of {system}")))
             return
-        parts = split_key(value)
-        if len(parts) != len(link.parts):
-            problems.append((link.path, BadValue(value, f"a key of {len(link.parts)} parts")))
-            return
-        for (field, python_type, _), part in zip(link.parts, parts, strict=True):
-            _agree(values, field, part, python_type, link.path, problems)
+        for field, part, typed in parts_of(value):
+            if type(typed) is BadValue:
+                problems.append((path, typed))
+            elif values.setdefault(field, typed) != typed:
+                problems.append((path, BadValue(part, f"the {field} that the resource itself states")))
 
     return take
 
 
-def _agree(values: dict[str, Any], field: str, part: str | None, python_type: Any, path: str, problems: Problems) -> None:
-    """Take a part of a key for `field`, or hold it against what is already known."""
+def _parts_of(link: Link) -> Callable[[str], tuple[tuple[str, str | None, Any], ...]]:
+    """The fields that a key gives, each with its part and the typed value, or the problem in its place.
+
+    Remembered, since the same subject and lesion are referred to again and again.
+    """
+
+    @lru_cache(maxsize=REMEMBERED)
+    def parts_of(value: str) -> tuple[tuple[str, str | None, Any], ...]:
+        parts = split_key(value)
+        if len(parts) != len(link.parts):
+            return (("", None, BadValue(value, f"a key of {len(link.parts)} parts")),)
+        return tuple((field, part, _typed(part, kind)) for (field, kind, _), part in zip(link.parts, parts, strict=True))
+
+    return parts_of
+
+
+def _typed(part: str | None, python_type: Any) -> Any:
     try:
-        typed = key_part(part, python_type)
+        return key_part(part, python_type)
     except BadValue as problem:
-        problems.append((path, problem))
-        return
-    if values.setdefault(field, typed) != typed:
-        problems.append((path, BadValue(part, f"the {field} that the resource itself states")))
+        return problem
 
 
 def _object(name: str, node_rules: Node, members: Mapping[str, type[Entity]]) -> Take:
@@ -155,11 +171,48 @@ def _object(name: str, node_rules: Node, members: Mapping[str, type[Entity]]) ->
     return take
 
 
+def _list(name: str, entries: list[Item | Repeat], members: Mapping[str, type[Entity]]) -> list[Take]:
+    """Readers of a list's entries; items told apart by the text of one member, such as extensions by url, are found in one pass."""
+    apart: dict[str, dict[str, Take]] = {}
+    takes: list[Take] = []
+    for entry in entries:
+        single = single_member(entry.where) if isinstance(entry, Item) else None
+        if isinstance(entry, Repeat):
+            takes.append(_repeat(name, entry, members))
+        elif single is not None and isinstance(single[1], str) and single[1] not in apart.get(single[0], {}):
+            apart.setdefault(single[0], {})[single[1]] = compile_reader(entry.node, members)
+        else:
+            takes.append(_item(name, entry, members))
+    return takes + [_told_apart(name, member, readers) for member, readers in apart.items()]
+
+
+def _told_apart(name: str, member: str, readers: Mapping[str, Take]) -> Take:
+    """Items of a list by the value of one member."""
+
+    def take(node: Json, values: dict[str, Any], problems: Problems, known: Known) -> None:
+        if name not in node:
+            return
+        found: dict[str, list[Json]] = {}
+        for child in _objects(node[name]):
+            value = child.get(member)
+            if type(value) is str and value in readers:
+                found.setdefault(value, []).append(child)
+        for value, children in found.items():
+            if len(children) > 1:
+                problems.append((name, BadValue(len(children), "one item that the rule's filter matches")))
+            else:
+                readers[value](children[0], values, problems, known)
+
+    return take
+
+
 def _item(name: str, item: Item, members: Mapping[str, type[Entity]]) -> Take:
     matches, inner = matcher(item.where), compile_reader(item.node, members)
 
     def take(node: Json, values: dict[str, Any], problems: Problems, known: Known) -> None:
-        found = [child for child in _objects(node.get(name)) if matches(child)]
+        if name not in node:
+            return
+        found = [child for child in _objects(node[name]) if matches(child)]
         if len(found) > 1:
             problems.append((name, BadValue(len(found), "one item that the rule's filter matches")))
         elif found:
@@ -170,8 +223,9 @@ def _item(name: str, item: Item, members: Mapping[str, type[Entity]]) -> Take:
 
 def _objects(value: Any) -> list[Json]:
     """The objects of a list; a single object where a server unboxed it."""
-    items = value if type(value) is list else [value]
-    return [item for item in items if type(item) is dict]
+    if type(value) is list:
+        return [item for item in value if type(item) is dict]
+    return [value] if type(value) is dict else []
 
 
 def _repeat(name: str, repeat: Repeat, members: Mapping[str, type[Entity]]) -> Take:
