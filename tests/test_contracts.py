@@ -72,9 +72,7 @@ def test_nothing_but_the_versions_themselves_branches_on_a_version() -> None:
 
 
 def test_files_and_functions_are_small() -> None:
-    long_files = {str(file.relative_to(ROOT)) for file in FILES if len(file.read_text(encoding="utf-8").splitlines()) > LINES_OF_A_FILE} - {
-        "fhir_trial/domain/entities.py"
-    }  # one class an entity: data, not code
+    long_files = {str(file.relative_to(ROOT)) for file in FILES if len(file.read_text(encoding="utf-8").splitlines()) > LINES_OF_A_FILE}
     long_functions = {
         f"{file.relative_to(ROOT)}:{node.name}"
         for file in FILES

@@ -14,7 +14,7 @@ from fhir_trial.endpoints.cox import cox
 from fhir_trial.endpoints.logrank import log_rank
 from fhir_trial.endpoints.survival import kaplan_meier
 
-pytestmark = pytest.mark.skipif(shutil.which("Rscript") is None, reason="R with its package survival is not installed")
+pytestmark = [pytest.mark.r, pytest.mark.skipif(shutil.which("Rscript") is None, reason="R with its package survival is not installed")]
 
 MONTH = 30.4375
 PUBLISHED = {
