@@ -57,7 +57,7 @@ def test(arguments: list[str]) -> int:
 
 def bench(arguments: list[str]) -> int:
     """Each benchmark in turn, or those that are named."""
-    scripts = sorted((ROOT / "benchmarks").glob("*.py"))
+    scripts = sorted(script for script in (ROOT / "benchmarks").glob("*.py") if "_" not in script.stem)  # the others are their parts
     chosen = [script for script in scripts if not arguments or script.stem in arguments]
     if not chosen:
         print(f"no such benchmark; there are {', '.join(script.stem for script in scripts)}", file=sys.stderr)
