@@ -40,6 +40,11 @@ def _of_file(name: str, before: str, after: str) -> Iterator[Change]:
             yield Change(key[0], key[1], key[4] or None, old.get(key), new.get(key))
 
 
+def _key(row: dict[str, str]) -> tuple[str, ...]:
+    """Who, what and, for what is said of a visit, which visit: a best response may move to another one."""
+    return tuple(row.get(name, "") if name != "VISIT" or row["PARAMCD"] == "OVR" else "" for name in _KEY)
+
+
 def _values(name: str, text: str) -> dict[tuple[str, ...], str]:
     rows = (row for row in csv.DictReader(StringIO(text)) if row["PARAMCD"] in SHOWN[name])
-    return {tuple(row.get(k, "") for k in _KEY): " ".join(filter(None, (row[v] for v in _VALUE[name]))) for row in rows}
+    return {_key(row): " ".join(filter(None, (row[v] for v in _VALUE[name]))) for row in rows}
