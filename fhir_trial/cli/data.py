@@ -80,12 +80,16 @@ def from_fhir(
     out: Annotated[Path, typer.Option(help="Folder for the SDTM CSV files.")],
     study: Study = None,
     fhir: Version = None,
+    as_json: Json = False,
 ) -> int:
     """Write FHIR back as trial tables in SDTM CSV; 1 when something could not be read."""
     data = read_source(folder, study, fhir)
-    for path in write_sdtm(data, out):
-        show(str(path))
-    say_findings(data.findings)
+    paths = [str(path) for path in write_sdtm(data, out)]
+    if as_json:
+        show_json({"files": paths, "synthetic": data.synthetic, "findings": [finding_row(f) for f in data.findings]})
+    else:
+        show("\n".join(paths))
+        say_findings(data.findings)
     return 1 if data.findings.errors() else 0
 
 
@@ -118,13 +122,14 @@ def view(
     paths: Annotated[list[Path], typer.Argument(help="NDJSON, Bundles or folders.")],
     out: Annotated[Path, typer.Option(help="File to write: .csv, .ndjson or .parquet.")],
     fhir: Annotated[str, typer.Option("--fhir", help="FHIR version: r4 or r5.")] = DEFAULT,
+    as_json: Json = False,
 ) -> int:
     """Run a ViewDefinition over resources into a table."""
     if not definition.is_file():
         raise UsageError(f"{definition} is no file")
     loaded = fhir_json.decode(definition.read_bytes(), str(definition))
     rows = write_view(loaded, paths, out, fhir)
-    show(f"{out}: {rows} rows")
+    show_json({"file": str(out), "rows": rows}) if as_json else show(f"{out}: {rows} rows")
     return 0
 
 

@@ -7,7 +7,7 @@ import typer
 
 from fhir_trial.cli import data, loop, registry, servers
 from fhir_trial.cli.output import say, say_findings
-from fhir_trial.errors import FhirTrialError, InputError
+from fhir_trial.errors import FhirTrialError, InputError, UsageError
 
 app = typer.Typer(
     name="fhir-trial",
@@ -51,6 +51,9 @@ def run(arguments: list[str] | None = None) -> int:
     except _Refusal as error:
         error.show(sys.stderr)
         return 2
+    except OSError as error:  # a folder that cannot be written, a file that cannot be read
+        say(f"fhir-trial: {error.filename or 'input or output'}: {error.strerror or type(error).__name__}")
+        return UsageError.exit_code
     if code == INTERRUPTED:
         say("interrupted; run the same command again to go on")
     return code if isinstance(code, int) else 0

@@ -13,6 +13,8 @@ from fhir_trial.registry import check as check_record
 from fhir_trial.registry import results_xml
 from fhir_trial.trial.opened import read_source
 
+Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
+
 app = typer.Typer(help="Registry records.", no_args_is_help=True)
 
 
@@ -22,6 +24,7 @@ def results(
     out: Annotated[Path, typer.Option(help="The file to write.")],
     study: Annotated[str | None, typer.Option("--study", help="Study definition: a file, or an id.")] = None,
     form: Annotated[str, typer.Option("--format", help="prs-xml.")] = "prs-xml",
+    as_json: Json = False,
 ) -> int:
     """Write the results record; what the registry wants and nobody knows is said."""
     if form != "prs-xml":
@@ -33,15 +36,18 @@ def results(
     document = results_xml(data, analysis, data.study, findings)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(document)
-    say_findings(findings)
-    show(str(out))
+    if as_json:
+        show_json({"file": str(out), "findings": [finding_row(f) for f in findings]})
+    else:
+        say_findings(findings)
+        show(str(out))
     return 0
 
 
 @app.command("check")
 def check(
     file: Annotated[Path, typer.Argument(help="A PRS results XML file.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
+    as_json: Json = False,
 ) -> int:
     """Check a record against the schema and what reviewers send back; 1 when there is an error."""
     if not file.is_file():

@@ -102,9 +102,13 @@ def test_json_is_all_that_goes_to_stdout(command, sdtm, tmp_path):
     assert summary["PFS"]["n"] == 6
     assert {finding["severity"] for finding in summary["findings"]} <= {"information", "warning"}
     assert said.err == ""
+    registered = command("registry", "results", sdtm, "--study", STUDY, "--out", "r.xml", "--json")
+    assert (json.loads(registered.out)["file"], registered.err) == ("r.xml", "")
     told = json.loads(command("to-fhir", sdtm, "--study", STUDY, "--out", "f", "--json").out)
     assert told["counts"]["Patient"] == 6
     assert told["synthetic"] is True
+    back = json.loads(command("from-fhir", "f", "--out", "s", "--json").out)
+    assert (back["synthetic"], len(back["files"])) == (True, len(list((tmp_path / "s").iterdir())))
 
 
 def test_a_domain_under_another_name(command, spoiled):
