@@ -3,6 +3,7 @@
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from loop_runs import VERSIONS
@@ -70,6 +71,13 @@ def test_best_responses_of_the_eight_subjects_are_those_of_adrs_onco() -> None:
     ours = rows[rows["parameter"] == "BOR"].set_index("subject")["value"].astype(object)
     assert (theirs != "MISSING").sum() == 8
     assert ours.reindex(theirs.index).fillna("MISSING").tolist() == theirs.tolist()
+
+
+def test_the_order_of_records_decides_nothing() -> None:
+    data = pilot()
+    reverse = {name: table.take(np.arange(table.num_rows)[::-1]) for name, table in data.tables.items()}
+    turned = TrialData(data.study, reverse, findings=Findings(data.findings))
+    assert files(analyse(turned, for_study(data.study))) == files(analyse(data, for_study(data.study)))
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
