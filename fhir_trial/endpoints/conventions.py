@@ -139,8 +139,10 @@ class Conventions:
         return {"preset": self.preset} | {p: _plain(getattr(self, p)) for p in parameters()}
 
     @staticmethod
-    def from_dict(values: Mapping[str, object]) -> "Conventions":
-        """The conventions of a file: `preset` (else protocol) and the parameters that it sets."""
+    def from_dict(values: object) -> "Conventions":
+        """The conventions of a file: `preset` (else protocol) and the parameters that it sets; a `UsageError` where they are no mapping."""
+        if not isinstance(values, Mapping):
+            raise UsageError("a file of conventions is an object of names and values")
         settings = dict(values)
         return preset(str(settings.pop("preset", "protocol"))).with_settings(settings)
 

@@ -41,9 +41,13 @@ def at_visits(
 
 
 def _either(reported: pd.DataFrame, derived: pd.DataFrame) -> pd.DataFrame:
-    """Of each evaluator what was reported, if a response ever was: visits not done alone are none."""
-    reporting = reported.loc[reported["stated"].to_numpy(dtype=bool), "evaluator"].unique()
-    parts = [reported[reported["evaluator"].isin(reporting)], derived[~derived["evaluator"].isin(reporting)]]
+    """Of each subject what the evaluator reported, if a response ever was (visits not done alone are none), else what lesions give."""
+    shared = [col.shared_codes([reported, derived], name)[0] for name in ("subject", "evaluator")]
+    key = col.combined([np.concatenate(codes) for codes in shared])
+    of_reported, of_derived = key[: len(reported)], key[len(reported) :]
+    reporting = np.zeros(len(key) + 1, dtype=bool)
+    reporting[of_reported[reported["stated"].to_numpy(dtype=bool)]] = True
+    parts = [reported[reporting[of_reported]], derived[~reporting[of_derived]]]
     return col.stacked(parts if len(parts[0]) else parts[1:])
 
 
@@ -127,6 +131,10 @@ def chosen(rows: pd.DataFrame, conventions: Conventions, findings: Findings) -> 
     name = conventions.evaluator
     evaluator = (rows["evaluator"] == name).to_numpy(dtype=bool)
     mine = evaluator | (rows["evaluator_id"] == name).to_numpy(dtype=bool)
+    if len(rows) and not mine.any():
+        known = ", ".join(sorted(str(who) for who in pd.unique(pd.concat([rows["evaluator"], rows["evaluator_id"]]).dropna())))
+        effect = "no response counts: every subject is without an assessment"
+        findings.add(Finding("no-such-evaluator", "response", field="evaluator", found=name, expected=f"one of {known}", effect=effect))
     if rows.loc[evaluator, "evaluator_id"].nunique(dropna=False) < 2:
         return mine
     accepted: Bools = mine & rows["accepted"].to_numpy(dtype=bool)

@@ -31,7 +31,9 @@ NOT_RESOURCES = frozenset({"manifest.json", "loss.json"})
 
 def is_fhir_folder(folder: Path) -> bool:
     """Whether a folder holds FHIR (NDJSON as `pull` and `to-fhir` write it, or Bundles in .json), rather than SDTM."""
-    return read_manifest(folder) is not None or any(folder.glob("*.ndjson")) or any(_bundles(folder))
+    if read_manifest(folder) is not None or any(folder.glob("*.ndjson")):
+        return True
+    return any(_bundles(folder)) and not any(path.stem.lower() == "dm" for path in folder.iterdir())
 
 
 def _bundles(folder: Path) -> Iterator[Path]:

@@ -155,3 +155,9 @@ def test_a_study_names_its_preset_and_its_departures() -> None:
 def test_disease_control_takes_the_days_of_stable_disease_unless_it_has_its_own() -> None:
     assert preset("protocol").with_settings({"sd_min_days": 35}).disease_control_days == 35
     assert preset("protocol").with_settings({"dcr_min_days": 0}).disease_control_days == 0
+
+
+@pytest.mark.parametrize("values", [[1], "ema", 3, None])
+def test_a_file_that_holds_no_names_is_refused(values: object) -> None:
+    with pytest.raises(UsageError, match="names and values"):
+        Conventions.from_dict(values)

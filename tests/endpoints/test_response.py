@@ -151,6 +151,25 @@ def test_reported_responses_are_taken_where_the_evaluator_has_any(tables_of: Bui
     assert best(respond(tables | {"response": other}, preset("protocol").with_settings({"evaluator": "INDEPENDENT ASSESSOR"})))[0] == "SD"
 
 
+def test_lesions_count_where_the_evaluator_reported_other_subjects_only(tables_of: Build, reported: Callable[..., Any]) -> None:
+    case = {"baseline": {"target": [{"id": "T1", "mm": 30, "nodal": False}]}, "visits": [{"day": 42, "target": {"T1": 10}}]}
+    tables, other = tables_of(case), reported((42, "SD"))
+    tables["subject"] = pd.concat([tables["subject"], other["subject"].assign(subject="S2")], ignore_index=True)
+    tables["response"] = other["response"].assign(subject="S2")
+    table = respond(tables, preset("protocol")).of_subjects
+    bor = table[table["parameter"] == "BOR"]
+    assert dict(zip(bor["subject"], bor["value"], strict=True)) == {tables["subject"]["subject"][0]: "PR", "S2": "SD"}
+    assert sorted(bor["source_domain"]) == ["RS", "TR"]
+
+
+def test_an_evaluator_that_read_nothing_is_a_finding(reported: Callable[..., Any]) -> None:
+    result = respond(reported((42, "PR")), preset("protocol").with_settings({"evaluator": "NOBODY"}))
+    assert best(result)[0] == "NE"
+    (finding,) = result.findings
+    assert (finding.code, finding.found, finding.severity) == ("no-such-evaluator", "NOBODY", "error")
+    assert finding.expected == "one of INVESTIGATOR"
+
+
 def test_readers_without_an_accepted_one_are_a_finding(reported: Callable[..., Any]) -> None:
     tables = reported((42, "PR"), (42, "SD"))
     tables["response"]["evaluator_id"] = ["R1", "R2"]

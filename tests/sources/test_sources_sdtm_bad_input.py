@@ -222,6 +222,9 @@ def test_without_subjects_there_is_nothing_to_keep(read, domains, tmp_path, smal
         read_sdtm(tmp_path / "nowhere", small_study)
     with pytest.raises(UsageError, match="no file"):
         read({}, domains={"rs": "rs_v2.csv"})
+    for name in ("rs_onco", "/nowhere/rs"):
+        with pytest.raises(UsageError, match="no file or data set"):
+            read({}, domains={"rs": name})
     with pytest.raises(UsageError, match="keep or refuse"):
         read({}, on_error="maybe")
 

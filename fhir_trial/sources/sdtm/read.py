@@ -1,6 +1,6 @@
 """SDTM to the trial's tables: files, rows, subjects, and what joins them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -14,7 +14,7 @@ from fhir_trial.domain.tables import TrialData, entity_schema
 from fhir_trial.errors import ConfigurationError, Finding, Findings, InputError, UsageError
 from fhir_trial.sources.sdtm import measures, subjects, treatment
 from fhir_trial.sources.sdtm.contacts import Contacts, contacts
-from fhir_trial.sources.sdtm.files import RawDomain, read_folder, read_frames
+from fhir_trial.sources.sdtm.files import READERS, RawDomain, read_folder, read_frames
 from fhir_trial.sources.sdtm.layouts import CONTACTS, LAYOUTS
 from fhir_trial.sources.sdtm.lesions import Lesions, identified
 from fhir_trial.sources.sdtm.measurements import measurements
@@ -45,6 +45,7 @@ def read_sdtm(
     if on_error not in ("keep", "refuse"):
         raise UsageError(f"on_error is keep or refuse, not {on_error!r}")
     reading = Reading(study.id, _zone(study))
+    _check_names(source, (domains or {}).values())
     names = {domain.lower(): name for domain, name in {**study.sources.domains, **(domains or {})}.items()}
     if isinstance(source, Mapping):
         raw = read_frames(source, names, reading.findings)
@@ -54,6 +55,15 @@ def read_sdtm(
     if on_error == "refuse":
         data.findings.raise_errors()
     return data
+
+
+def _check_names(source: str | Path | Mapping[str, pd.DataFrame], names: Iterable[str]) -> None:
+    """Raise `UsageError` for the name of a data set that the caller asks for and the source has not; files are checked as they are read."""
+    folder = isinstance(source, str | Path)
+    there = {path.stem.lower() for path in Path(source).glob("*")} if isinstance(source, str | Path) else {name.lower() for name in source}
+    for name in names:
+        if name.lower() not in there and not (folder and Path(name).suffix.lower() in READERS):
+            raise UsageError(f"there is no file or data set {name}")
 
 
 def _zone(study: StudyDefinition) -> ZoneInfo | None:
