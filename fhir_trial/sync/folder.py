@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import msgspec
 
-from fhir_trial.errors import Finding, InputError, PartlyDone
+from fhir_trial.errors import Finding, Findings, InputError, PartlyDone
 from fhir_trial.fhir import json
 
 Resource = dict[str, Any]
@@ -161,7 +161,7 @@ def read_folder(folder: Path | str) -> Iterator[Resource]:
 
 
 def _read_file(path: Path, stated: FileEntry | None) -> Iterator[Resource]:
-    digest, count = hashlib.sha256(), 0
+    digest, count, findings = hashlib.sha256(), 0, Findings()
     try:
         stream = path.open("rb")
     except OSError:
@@ -172,10 +172,16 @@ def _read_file(path: Path, stated: FileEntry | None) -> Iterator[Resource]:
             if not line.strip():
                 continue
             count += 1
-            resource = json.decode(line, f"{path} line {number}")
-            if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
-                raise InputError([Finding("not-a-resource", str(path), row=number, expected="a FHIR resource a line")])
-            yield resource
+            try:
+                resource = json.decode(line, f"{path} line {number}")
+            except InputError as error:
+                findings.extend(error.findings)
+                continue
+            if isinstance(resource, dict) and isinstance(resource.get("resourceType"), str):
+                yield resource
+            else:
+                findings.add(Finding("not-a-resource", str(path), row=number, expected="a FHIR resource a line"))
+    findings.raise_errors()
     if stated is not None and (count, digest.hexdigest()) != (stated.count, stated.sha256):
         raise InputError([Finding("incomplete-file", str(path), expected=f"{stated.count} resources with the sha256 of the manifest")])
 

@@ -10,7 +10,7 @@ from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.domain.tables import TrialData
 from fhir_trial.endpoints.analyse import Results, analyse
 from fhir_trial.endpoints.conventions import Conventions
-from fhir_trial.errors import ConfigurationError, Finding, InputError, UsageError
+from fhir_trial.errors import ConfigurationError, Finding, Findings, InputError, UsageError
 from fhir_trial.fhir.bundles import resources
 from fhir_trial.fhir.json import decode
 from fhir_trial.fhir.versions import DEFAULT
@@ -40,15 +40,43 @@ def _bundles(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.glob("*.json")) if path.name not in NOT_RESOURCES)
 
 
-def read_resources(folder: Path) -> Iterator[dict[str, Any]]:
-    """Every resource of a folder of FHIR: those of NDJSON files, and of Bundles and single resources in .json files."""
+def read_resources(folder: Path, findings: Findings) -> Iterator[dict[str, Any]]:
+    """Every resource of a folder of FHIR: those of NDJSON files, and of Bundles and single resources in .json files.
+
+    What stands in a .json file and is no resource goes to `findings`; an NDJSON file with such a line is refused with an `InputError`.
+    """
     if read_manifest(folder) is not None or any(folder.glob("*.ndjson")):
         yield from read_folder(folder)
     for path in _bundles(folder):
-        document = decode(path.read_bytes(), path.name)
-        if not isinstance(document, dict) or not isinstance(document.get("resourceType"), str):
-            raise InputError([Finding("no-resource", path.name, expected="a Bundle or a resource")])
-        yield from resources(document) if document["resourceType"] == "Bundle" else [document]
+        try:
+            document = decode(path.read_bytes(), path.name)
+        except InputError as error:
+            findings.extend(error.findings)
+            continue
+        if not _is_resource(document):
+            findings.add(Finding("no-resource", path.name, expected="a Bundle or a resource", effect="the file is not read"))
+        elif document["resourceType"] != "Bundle":
+            yield document
+        else:
+            yield from filter(_is_resource, resources(document))
+            _report_entries(document, path.name, findings)
+
+
+def _is_resource(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("resourceType"), str)
+
+
+def _report_entries(document: dict[str, Any], place: str, findings: Findings) -> None:
+    """A finding for each entry that is no object or holds no resource where it should: none is passed over in silence."""
+    entries = document.get("entry", [])
+    if not isinstance(entries, list):
+        findings.add(Finding("no-resource", place, field="entry", expected="an array", effect="no entry is read"))
+        return
+    for number, entry in enumerate(entries, 1):
+        if not isinstance(entry, dict) or not ("resource" not in entry or _is_resource(entry["resource"])):
+            findings.add(
+                Finding("no-resource", place, number, "entry", expected="an entry with a resource", effect="the entry is not read")
+            )
 
 
 def folder_version(folder: Path, asked: str | None) -> str:
@@ -84,7 +112,9 @@ def read_source(
     definition = folder_study(folder, study)
     if not is_fhir_folder(folder):
         return read_sdtm(folder, definition, on_error, domains)
-    data = from_resources(read_resources(folder), definition, folder_version(folder, fhir))
+    unread = Findings()
+    data = from_resources(read_resources(folder, unread), definition, folder_version(folder, fhir))
+    data.findings.extend(unread)
     if on_error == "refuse":
         data.findings.raise_errors()
     return data

@@ -153,3 +153,32 @@ def test_spoiled_files_never_give_a_traceback(command, spoiled, seed):
         said = command(*arguments, spoiled, "--study", STUDY, "--out", f"out-{arguments[0]}")
         assert said.code in (0, 1)
         assert said.code == 0 or "error: " in said.err
+
+
+def test_what_is_no_resource_in_a_folder_of_fhir_is_reported_together_and_the_rest_is_read(command, tmp_path):
+    folder = tmp_path / "fhir"
+    folder.mkdir()
+    entries = [None, 5, {"resource": {"id": "x"}}, {"resource": []}, {"resource": {"resourceType": "Basic", "id": "b"}}]
+    (folder / "a.json").write_text(json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries}))
+    (folder / "b.json").write_text('{"resourceType":"Bundle","entry":[{"res')
+    (folder / "c.json").write_text(json.dumps({"resourceType": "Bundle", "type": "collection", "entry": {}}))
+    said = command("from-fhir", folder, "--study", STUDY, "--fhir", "r4", "--out", tmp_path / "out")
+    assert said.code == 1
+    for place in (*(f"a.json row {row}, field entry" for row in (1, 2, 3, 4)), "b.json: not json", "c.json, field entry", "Basic/b"):
+        assert place in said.err
+    assert "a.json row 5" not in said.err
+
+
+def test_bad_lines_of_a_file_are_reported_together(command, tmp_path):
+    (tmp_path / "Patient.ndjson").write_text('{"resourceType":"Patient"}\n{bad\n[]\n')
+    said = command("from-fhir", tmp_path, "--study", STUDY, "--fhir", "r4", "--out", tmp_path / "out")
+    assert said.code == 1
+    assert "line 2: not json" in said.err
+    assert "row 3: not a resource" in said.err
+
+
+def test_an_output_that_cannot_be_written_is_one_line(command, sdtm, tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    said = command("endpoints", sdtm, "--study", STUDY, "--out", tmp_path / "taken")
+    assert said.code == 2
+    assert said.err.splitlines()[-1].endswith("taken: File exists")
