@@ -2,6 +2,8 @@ from decimal import Decimal
 
 import pytest
 
+from fhir_trial.sources.sdtm import read_sdtm, write_sdtm
+
 MM = {"TRORRESU": "mm", "TRSTRESU": "mm"}
 WEEK_6 = {"USUBJID": "S1", "TREVAL": "INVESTIGATOR", "VISIT": "WEEK 6", "VISITNUM": "6", "TRDTC": "2023-02-13", "TRGRPID": "TARGET"}
 
@@ -147,3 +149,17 @@ def test_markers_and_new_lesion_progression(read, domains):
     ]
     values = {(r.test, r.value) for r in read(domains).rows("response") if r.visit == "WEEK 6"}
     assert values == {("overall", "PR"), ("marker", "NOT NORMAL"), ("new-lesion", "EQUIVOCAL"), ("non-target", "NON-CR/NON-PD")}
+
+
+def test_a_visit_not_done_at_all_is_not_done_for_every_lesion(read, found, domains, tmp_path):
+    del domains["tr"][3:]
+    domains["tr"].append(
+        WEEK_6 | {"TRSEQ": "9", "TRTESTCD": "TRALL", "TRLNKID": "", "TRGRPID": "", "TRSTAT": "NOT DONE", "TRREASND": "ill"}
+    )
+    data = read(domains)
+    assert found(data) == []
+    missed = [row for row in data.rows("measurement") if row.visit == WEEK_6["VISIT"]]
+    assert sorted(row.lesion for row in missed) == sorted(row.lesion for row in data.rows("lesion"))
+    assert {(row.state, row.reason, row.longest_mm) for row in missed} == {("not-done", "ill", None)}
+    write_sdtm(data, tmp_path)
+    assert read_sdtm(tmp_path, data.study).rows("measurement") == data.rows("measurement")

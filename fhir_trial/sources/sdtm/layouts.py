@@ -251,7 +251,7 @@ TR = Layout(
         *_reading("TR"),
     ),
     needs=(("TRLNKID",), ("TRSTRESN", "TRSTRESC", "TRORRES")),
-    only=("TRTESTCD", frozenset({"LDIAM", "LPERP", "TUMSTATE", "SUMDIAM"})),
+    only=("TRTESTCD", frozenset({"LDIAM", "LPERP", "TUMSTATE", "SUMDIAM", "TRALL"})),
 )
 
 RESPONSE_TESTS = {"OVRLRESP": "overall", "TRGRESP": "target", "NTRGRESP": "non-target", "NEWLPROG": "new-lesion", "TMRESP": "marker"}

@@ -42,12 +42,23 @@ def measurements(
     rows = [record for record in tumour_records(raw, TR, reading) if _read_result(record, raw, reading)]
     sums = [record | {"sum_mm": record["mm"]} for record in rows if record["test"] == "SUMDIAM" and _has_length(record, raw, reading)]
     numbered(sums, ("subject", "evaluator", "evaluator_id", "visit"), raw, TR, reading)
-    of_lesions = [record for record in rows if record["test"] != "SUMDIAM" and _has_lesion(record, raw, reading)]
+    whole = [each for record in rows if record["test"] == "TRALL" for each in _of_every_lesion(record, lesions)]
+    single = [record for record in rows if record["test"] not in ("SUMDIAM", "TRALL") and _has_lesion(record, raw, reading)]
+    of_lesions = single + whole
     joined = _join(of_lesions, raw, reading)
     kept = complete(lesions, joined, starts, raw, reading)
     for measurement in kept:
         measurement["role"] = measurement["role"] or lesions.rows[key_of(measurement)]["role"]
     return kept + _merged_without_record(lesions, kept), sums
+
+
+def _of_every_lesion(record: Record, lesions: Lesions) -> list[Record]:
+    """A visit that was not done at all (TRALL): not done for each lesion this reader knows, of the row's role where it names one."""
+    return [
+        record | {"test": "TUMSTATE", "lesion": key[3], "role": lesion["role"]}
+        for key, lesion in lesions.rows.items()
+        if key[:3] == key_of(record)[:3] and record["role"] in (None, lesion["role"])
+    ]
 
 
 def _has_lesion(record: Record, raw: RawDomain, reading: Reading) -> bool:
