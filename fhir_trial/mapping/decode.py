@@ -102,9 +102,6 @@ def _linked(column: pa.ChunkedArray, link: Link, schema: pa.Schema, findings: Fi
     present = [(name, python_type) for name, python_type, _ in link.parts]
     if column.null_count == len(column):
         return {name: pa.nulls(len(column), schema.field(name).type) for name, _ in present}
-    filled = column if column.null_count == 0 else None
-    if filled is not None:
-        return _split(filled, present, schema, link.path, findings)
     empty = "/" * (len(present) - 1)
     return _split(pc.fill_null(column, empty), present, schema, link.path, findings)
 

@@ -41,7 +41,7 @@ def repeat_columns(repeat: Repeat) -> list[Column]:
 
 
 def _columns(node: Node) -> Iterator[Column]:
-    for leaf in _leaves(node):
+    for leaf in (leaf for inner in _nodes(node) for leaf in inner.leaves):
         if leaf.derived:
             continue
         kept = "_code" if leaf.kept else ""
@@ -49,29 +49,19 @@ def _columns(node: Node) -> Iterator[Column]:
         if leaf.fhir_type in ("date", "dateTime"):
             local = f"{leaf.path}.extension('{LOCAL_TIME}').value.ofType(string)"
             yield Column(f"{leaf.field}_local", local, "string", leaf)
-    for link in _links(node):
+    for link in (inner.link for inner in _nodes(node) if inner.link is not None):
         yield Column(f"{link.entity}_key", f"{link.path}.identifier.value", "string", link=link)
 
 
-def _leaves(node: Node) -> Iterator[Leaf]:
-    yield from node.leaves
+def _nodes(node: Node) -> Iterator[Node]:
+    """The node and those inside it, repeats left out."""
+    yield node
     for child in node.objects.values():
-        yield from _leaves(child)
+        yield from _nodes(child)
     for items in node.lists.values():
         for item in items:
             if not isinstance(item, Repeat):
-                yield from _leaves(item.node)
-
-
-def _links(node: Node) -> Iterator[Link]:
-    if node.link is not None:
-        yield node.link
-    for child in node.objects.values():
-        yield from _links(child)
-    for items in node.lists.values():
-        for item in items:
-            if not isinstance(item, Repeat):
-                yield from _links(item.node)
+                yield from _nodes(item.node)
 
 
 def repeats(node: Node) -> Iterator[Repeat]:
