@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from loop_runs import served, small_cohort
+from loop_runs import served, small, small_cohort, small_runs
 
 from fhir_trial.cli.main import run
 
-__all__ = ["served"]
+__all__ = ["served", "small", "small_runs"]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The loop on the synthetic cohort: what it leaves, what a second run does, and what an edit of the data changes."""
 
 import csv
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -128,9 +129,8 @@ def test_clean_takes_what_runs_made_and_nothing_else(small: Callable[[str], Ran]
     assert "notes.txt" in left
 
 
-def test_clean_takes_the_folder_that_the_loop_made(tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    demo(out, "a", "r5")
+def test_clean_takes_the_folder_that_the_loop_made(ran: Ran, tmp_path: Path) -> None:
+    out = shutil.copytree(ran.out, tmp_path / "out")
     clean(out)
     assert not out.exists()
     clean(out)

@@ -38,19 +38,23 @@ def recorded() -> pd.DataFrame:
     return rows.fillna("-")
 
 
+def tumours() -> TrialData:
+    """The subjects of the study and what was seen of their tumours."""
+    return TrialData(pilot().study, {name: pilot().table(name) for name in TUMOURS}, findings=Findings())
+
+
 @cache
 def through_fhir(fhir: str) -> TrialData:
     """What the tumour tables are after a journey through FHIR, last first."""
-    data, findings = pilot(), Findings()
-    whole = TrialData(data.study, {name: data.table(name) for name in TUMOURS}, findings=findings)
-    back = from_resources(reversed(to_resources(whole, fhir, findings)), data.study, fhir)
+    data, findings = tumours(), Findings()
+    back = from_resources(reversed(to_resources(data, fhir, findings)), data.study, fhir)
     findings.raise_errors()
     return back
 
 
 @pytest.mark.parametrize("source", ["SDTM", *VERSIONS])
 def test_all_66_recorded_responses_follow_from_the_lesions(source: str) -> None:
-    data = pilot() if source == "SDTM" else through_fhir(source)
+    data = tumours() if source == "SDTM" else through_fhir(source)
     evaluators = {"INVESTIGATOR": ("INVESTIGATOR",), "INDEPENDENT ASSESSOR": ("RADIOLOGIST 1", "RADIOLOGIST 2")}
     found = []
     for evaluator in (name for readers in evaluators.values() for name in readers):
