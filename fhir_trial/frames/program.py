@@ -47,12 +47,13 @@ class _Context:
     focus: list[Need]
 
 
-def build(view: View, need: Need) -> Program:
+def build(view: View, need: Need, places: bool = False) -> Program:
     """The loop of a view over structs (or objects) decoded to `need`, to which it adds the siblings of primitives that it reads.
 
-    Raises `ViewError` where the view nests too many loops.
+    With `places` there is one list more than columns: it takes the index of each row's resource. Raises `ViewError` where the view nests
+    too many loops.
     """
-    writer = _Writer(view, need)
+    writer = _Writer(view, need, places)
     text = writer.text()
     names: dict[str, Any] = dict(writer.source.names)
     exec(compile(text, f"<view of {view.resource}>", "exec"), names)
@@ -61,9 +62,10 @@ def build(view: View, need: Need) -> Program:
 
 
 class _Writer:
-    def __init__(self, view: View, need: Need) -> None:
+    def __init__(self, view: View, need: Need, places: bool) -> None:
         self.view = view
         self.need = need
+        self.places = places
         self.walker = Walker(need, siblings=True)
         names: dict[str, Any] = {"Scope": Scope, "one": one_value, "many": many_values, "read": read, "RAISED": RAISED}
         names |= {"repeated": repeated, "constants": view.constants, "checked": checked, "several": several}
@@ -76,6 +78,8 @@ class _Writer:
             for i in range(count):
                 source.write(f"add{i} = columns[{i}].append")
             source.write("first = columns[0]")
+            if self.places:
+                source.write(f"place = columns[{count}].append")
             source.write("failures, others = [], []")
             with source.block("for at, item in enumerate(resources):"):
                 self.other_types()
@@ -109,6 +113,8 @@ class _Writer:
         def finish() -> None:
             for i in slots:
                 self.source.write(f"add{i}(v{i})")
+            if self.places:
+                self.source.write("place(at)")
 
         self.product(self.view.selects, context, slots, finish)
 
