@@ -34,6 +34,8 @@ _SCALARS: dict[Any, st.SearchStrategy[Any]] = {
     When: whens,
 }
 
+_UNITS = st.sampled_from(("mg", "mcg", "mg/m2", "IU", "10*9/L", "kg", "%", "TABLET", "mm Hg", "m^2")) | _FREE
+
 # Fields that stand in a FHIR `code`, which has no outer or double spaces.
 _CODES = {"role", "relation", "state", "source", "preferred_term"}
 
@@ -64,7 +66,7 @@ def _value(entity: str, field: str, annotation: Any) -> st.SearchStrategy[Any]:
         return st.lists(_members(entity, get_args(kind)[0]), max_size=3).map(tuple)
     if words := _vocabulary(entity, field):
         return st.sampled_from(words).map(lambda w: w == "true" if kind is bool else int(w) if kind is int else w)
-    strategy = _CODE if field in _CODES else _SCALARS[kind]
+    strategy = _CODE if field in _CODES else _UNITS if field == "unit" else _SCALARS[kind]
     return strategy if kind is annotation else st.none() | strategy
 
 

@@ -10,10 +10,13 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from fhir_trial.domain.dates import parse_when
 from fhir_trial.domain.entities import Entity, When
+from fhir_trial.fhir.ucum import is_unit
 from fhir_trial.mapping.errors import BadValue, RuleError
 
 TEXT_TYPES = frozenset({"string", "markdown", "code", "id", "uri", "url", "canonical", "oid", "uuid"})
 DATE_TYPES = frozenset({"date", "dateTime", "instant"})
+
+UCUM = "http://unitsofmeasure.org"
 
 _DATE_TIME = re.compile(r"\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2}))?)?)?")
 
@@ -162,3 +165,38 @@ def display_codec(codec: Codec, displays: Mapping[str, str]) -> Codec:
     """The display of a code, never read back."""
     shown = _lookup(displays, "the displays of its code table")
     return Codec(lambda value: shown(codec.encode(value)), shown)
+
+
+def unit_codec(table: Mapping[str, str]) -> Codec:
+    """UCUM's code of a unit: the table's, or the text itself where it is one of UCUM; no other text has a code.
+
+    >>> units = unit_codec({"mcg": "ug"})
+    >>> units.encode("mcg"), units.encode("10*9/L"), units.decode("ug")
+    ('ug', '10*9/L', 'mcg')
+    """
+    entries = [(value, entry.split("|")[0]) for value, entry in table.items()]
+    forth, codes = dict(entries), [code for _, code in entries]
+    back = {code: value for value, code in entries if codes.count(code) == 1}
+
+    def encode(value: Any) -> str:
+        code = forth.get(value, value)
+        if type(code) is not str or not is_unit(code):
+            raise BadValue(value, "a unit that UCUM has a code for")
+        return code
+
+    def decode(code: Any) -> str:
+        if type(code) is not str or not is_unit(code):
+            raise BadValue(code, "a unit of UCUM")
+        return back.get(code, code)
+
+    return Codec(encode, decode)
+
+
+def unit_system_codec(units: Codec) -> Codec:
+    """UCUM's url for a unit that has a code there, never read back."""
+
+    def encode(value: Any) -> str:
+        units.encode(value)
+        return UCUM
+
+    return Codec(encode, _text)

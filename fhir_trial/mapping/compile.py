@@ -8,7 +8,16 @@ import msgspec
 
 from fhir_trial.domain.entities import Entity
 from fhir_trial.fhir.shapes import Shapes
-from fhir_trial.mapping.codecs import Codec, display_codec, field_types, one_way_codec, plain_codec, table_codec
+from fhir_trial.mapping.codecs import (
+    Codec,
+    display_codec,
+    field_types,
+    one_way_codec,
+    plain_codec,
+    table_codec,
+    unit_codec,
+    unit_system_codec,
+)
 from fhir_trial.mapping.errors import RuleError
 from fhir_trial.mapping.keys import logical_id, system_of
 from fhir_trial.mapping.rules import CodeTable, DerivedRule, EachRule, EntityRules, FieldRule, LinkRule, RuleSet
@@ -69,6 +78,9 @@ class Compiler:
             raise RuleError(f"rule {name!r}: {entity.__name__} has no such field ({', '.join(types)})")
 
     def _field(self, name: str, rule: FieldRule, python_type: Any, node: Node) -> None:
+        if rule.kind == "unit":
+            self._unit(name, rule, _Spot(self.tree, node))
+            return
         if rule.keep is not None:
             self._leaf(rule.keep, name, None, python_type, _Spot(self.tree, node))
         self._leaf(rule.at, name, rule, python_type, _Spot(self.tree, node, kept=rule.keep is not None))
@@ -93,7 +105,18 @@ class Compiler:
         place.node.leaves.append(Leaf(place.json, place.type, name, full, codec, isinstance(rule, DerivedRule), at.kept))
         if coding and (displays := {e.split("|")[0]: e.split("|")[1] for e in table.values() if "|" in e}):
             shown = at.tree.leaf(f"{path}.display", at.node)
-            shown.node.leaves.append(Leaf(shown.json, shown.type, name, path, display_codec(codec, displays), derived=True, kept=True))
+            shown.node.leaves.append(
+                Leaf(shown.json, shown.type, name, path, display_codec(codec, displays), derived=True, kept=True, shown=True)
+            )
+
+    def _unit(self, name: str, rule: FieldRule, at: "_Spot") -> None:
+        """A Quantity's unit as text, and UCUM's code and system beside it where UCUM has the unit."""
+        units = unit_codec(self._table(rule.codes) if rule.codes else {})
+        self._leaf(f"{rule.at}.unit", name, None, str, at)
+        for element, codec, shown in (("code", units, False), ("system", unit_system_codec(units), True)):
+            path = f"{rule.at}.{element}"
+            place = at.tree.leaf(path, at.node)
+            place.node.leaves.append(Leaf(place.json, place.type, name, path, codec, derived=shown, kept=True, shown=shown))
 
     def _table(self, name: str) -> CodeTable:
         if name not in self.rule_set.codes:

@@ -28,7 +28,7 @@ Take = Callable[[Json, dict[str, Any], Problems, Known], None]
 
 def compile_reader(root: Node, members: Mapping[str, type[Entity]]) -> Take:
     """A function that takes the values of a row out of a resource; `members` gives the class of each repeat."""
-    parts: list[Take] = [_later(leaf) if leaf.derived or leaf.kept else _leaf(leaf) for leaf in root.leaves]
+    parts: list[Take] = [_later(leaf) if leaf.derived or leaf.kept else _leaf(leaf) for leaf in root.leaves if not leaf.shown]
     if root.link is not None:
         parts.append(_link(root.link))
     parts += [_companion(json, value) for json, value in root.companions.items()]
@@ -81,11 +81,34 @@ def _later(leaf: Leaf) -> Take:
     return take
 
 
-def _decode(leaf: Leaf, found: Any, values: dict[str, Any], problems: Problems) -> None:
+def _take_code(leaf: Leaf, found: Any, values: dict[str, Any], problems: Problems) -> None:
+    """The code beside a text: it says what the text is where the text alone does not, and must not contradict it."""
+    text = values.get(leaf.field)
     try:
-        values[leaf.field] = leaf.codec.decode(found)
+        if text is None:
+            values[leaf.field] = leaf.codec.decode(found)
+        elif (own := _code_of(leaf, text)) is None:
+            values[leaf.field] = _meaning(leaf, found, text)
+        elif own != found:
+            problems.append((leaf.path, BadValue(found, f"{own}, which is the code of the text beside it")))
     except BadValue as problem:
         problems.append((leaf.path, problem))
+
+
+def _code_of(leaf: Leaf, text: Any) -> Any:
+    """The code that a text itself has, or None."""
+    try:
+        return leaf.codec.encode(text)
+    except BadValue:
+        return None
+
+
+def _meaning(leaf: Leaf, code: Any, text: Any) -> Any:
+    """What a code stands for; the text where it stands for nothing in particular."""
+    try:
+        return leaf.codec.decode(code)
+    except BadValue:
+        return text
 
 
 def _check_derived(row: Any, leaf: Leaf, found: Any, problems: Problems) -> None:
@@ -250,8 +273,8 @@ def build(entity: type[Entity], values: dict[str, Any], path: str, problems: Pro
     """The entity of those values, or None with the missing fields among the problems."""
     later = values.pop(_LATER, ())
     for leaf, found in later:
-        if not leaf.derived and leaf.field not in values:
-            _decode(leaf, found, values, problems)
+        if not leaf.derived:
+            _take_code(leaf, found, values, problems)
     missing = required_fields(entity) - values.keys()
     if missing:
         problems.append((path, BadValue(None, "a value for " + ", ".join(sorted(missing)))))

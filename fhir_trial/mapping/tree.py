@@ -26,6 +26,8 @@ class Leaf:
     derived: bool = False
     kept: bool = False
     """The code beside an original that is kept: left out where its table lacks the value, read where the original is missing."""
+    shown: bool = False
+    """Written for others and never read: a code's display, which languages and editions change, and a unit's system."""
 
 
 @dataclass(frozen=True, slots=True)

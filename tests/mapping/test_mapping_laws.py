@@ -30,7 +30,7 @@ def test_what_is_written_reads_back(fhir, entity, data):
 def test_what_is_written_is_valid_and_recognised(fhir, entity, data):
     mapping = load(fhir)
     resource = decode(encode(mapping[entity].to_fhir(data.draw(rows(entity)))))
-    assert [f.describe() for f in validate(resource, fhir) if f.severity == "error"] == []
+    assert [f.describe() for f in validate(resource, fhir) if f.severity == "error" or f.code == "invalid-unit"] == []
     assert mapping.entity_of(resource) == entity
     assert mapping[entity].matches(resource)
 
