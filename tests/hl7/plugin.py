@@ -19,7 +19,7 @@ from fhir_trial.fhir.json import encode
 from fhir_trial.mapping.extensions import definitions
 
 HERE = Path(__file__).resolve().parent
-MUST_RUN = ("hapi", "validator", "notebook", "wheel")
+MUST_RUN = ("hapi", "validator", "notebook", "wheel", "spark")
 JAVA = ("java", "-Xmx1500m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dfile.encoding=UTF-8")
 
 Resource = dict[str, Any]
