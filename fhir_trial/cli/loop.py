@@ -14,6 +14,7 @@ from fhir_trial.errors import Finding
 from fhir_trial.fhir.versions import DEFAULT
 from fhir_trial.store import Store
 from fhir_trial.store import server as store_server
+from fhir_trial.store.limits import limits
 from fhir_trial.trial import demo as loop
 from fhir_trial.trial.demo import Demo
 
@@ -122,10 +123,12 @@ def serve(
     token: Annotated[
         str | None, typer.Option(help="Where the bearer token stands: env:NAME, file:PATH; else one is made and shown.")
     ] = None,
+    like: Annotated[str | None, typer.Option(help="Refuse what another kind of server refuses, to try clients on: epic-like.")] = None,
 ) -> int:
     """Serve the embedded FHIR server until interrupted."""
     secret = config.Secret.parse(token).reveal() if token else secrets.token_urlsafe(24)
     store = Store(db, fhir)
+    store.limits = limits(like) if like else None
     running, listening, url = store_server(store, secret, host, port)
     say(f"serving FHIR {store.fhir.number} at {url} from {db}")
     if token is None:

@@ -13,6 +13,7 @@ from typing import Any
 from fhir_trial.errors import ConfigurationError, Finding
 from fhir_trial.fhir.shapes import Shapes, shapes
 from fhir_trial.fhir.versions import DEFAULT, version
+from fhir_trial.store.limits import Limits
 from fhir_trial.store.moments import microseconds
 from fhir_trial.store.rows import last_change
 from fhir_trial.store.schema import migrate
@@ -46,6 +47,9 @@ class Store:
 
     In a file, readers see the last committed state while one writer works (WAL). In memory all take turns on one connection.
     """
+
+    limits: Limits | None = None
+    """What it refuses to be like a server of another kind; None refuses nothing more."""
 
     def __init__(self, path: str | Path, fhir: str = DEFAULT, *, validate: Validate | None = validate, clock: Clock = _now) -> None:
         """Open or make the store; `validate` finds what is wrong with a resource before it is kept, None keeps what it is sent."""

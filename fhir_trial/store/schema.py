@@ -4,6 +4,7 @@
 ends with its own change, so that it is found in histories and in no search. `change` counts all writes of the store in
 order, so that a search can be answered as of one change: pages stay stable whatever is written meanwhile, and need no state.
 Index rows belong to a version, never to a resource, for the same reason. Row 0 of `reference` is every reference of a resource.
+A `job` is an export: the change it is as of, and what was asked.
 """
 
 import sqlite3
@@ -30,7 +31,9 @@ CREATE TABLE quantity (param INTEGER, value REAL, code TEXT, system TEXT, unit T
 CREATE TABLE reference (param INTEGER, id TEXT, type TEXT, change INTEGER, PRIMARY KEY (param, id, type, change)) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_JOBS = "CREATE TABLE job (id TEXT PRIMARY KEY, snapshot INTEGER NOT NULL, asked BLOB NOT NULL) WITHOUT ROWID;\n"
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _JOBS)
 """Step n leads from schema version n to n + 1; a step that has been released is never edited."""
 
 

@@ -7,7 +7,7 @@ The link says both and the total, so the server keeps nothing and a link works a
 import re
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,6 +16,7 @@ import msgspec
 from fhir_trial.fhir.http import Response
 from fhir_trial.store.call import Call, body_response
 from fhir_trial.store.criteria import Condition, Pairs, current
+from fhir_trial.store.included import include, own_criteria
 from fhir_trial.store.moments import instant, span
 from fhir_trial.store.refusals import Refusal, bad_value, unknown_parameter
 from fhir_trial.store.rows import Row, last_change, latest, select, time_of
@@ -129,24 +130,28 @@ def _bundle(call: Call, kind: str, as_of: int, total: int | None, page_links: li
     return body_response(200, whole)
 
 
-def _match(call: Call, row: Row) -> dict[str, Any]:
+def _entry(call: Call, row: Row, mode: str) -> dict[str, Any]:
     """One entry of a searchset; its body is not decoded."""
-    return {"fullUrl": f"{call.base}/{row.path}", "resource": msgspec.Raw(row.body or b"null"), "search": {"mode": "match"}}
+    return {"fullUrl": f"{call.base}/{row.path}", "resource": msgspec.Raw(row.body or b"null"), "search": {"mode": mode}}
 
 
 def search(call: Call) -> Response:
     """The resources of a type that meet all criteria."""
+    if call.store.limits is not None:
+        call = replace(call, query=call.store.limits.criteria(call.type, call.query))
     controls = _controls(call.query)
     _check(controls)
-    criteria = [pair for pair in call.query if pair[0] not in CONTROLS]
+    criteria = [pair for pair in own_criteria(call.query) if pair[0] not in CONTROLS]
     with call.reading() as connection:
         page = _page(controls, connection)
         where = current(call.parameters(call.type), criteria, call.base, call.type, page.snapshot)
         total = _total(connection, where, page, controls)
         wanted = page.size and controls.get("_summary") != "count"
         rows, following = _rows(connection, where, page, controls.get("_sort", "")) if wanted else ([], None)
+        brought = include(call, connection, rows, page.snapshot)
         as_of = time_of(connection, page.snapshot)
-    return _bundle(call, "searchset", as_of, total, _links(call, page, following, total), [_match(call, row) for row in rows])
+    entries = [*(_entry(call, row, "match") for row in rows), *(_entry(call, row, "include") for row in brought)]
+    return _bundle(call, "searchset", as_of, total, _links(call, page, following, total), entries)
 
 
 def matches(call: Call, connection: sqlite3.Connection, resource_type: str, pairs: Pairs) -> list[Row]:

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, unquote
 
 from fhir_trial.errors import InputError
 from fhir_trial.fhir.http import Request, Response
-from fhir_trial.store import search, single
+from fhir_trial.store import export, search, single
 from fhir_trial.store.batch import batch
 from fhir_trial.store.call import Call, body_response
 from fhir_trial.store.capability import capability_statement
@@ -48,14 +48,20 @@ PLACES: dict[tuple[str, ...], dict[str, Handler]] = {
     (): {"POST": _bundle},
     ("metadata",): {"GET": _metadata},
     ("_history",): {"GET": search.system_history},
+    ("$export",): {"GET": export.start, "POST": export.start},
+    ("$export-poll-status",): {"GET": export.status, "DELETE": export.forget},
+    ("$export-file",): {"GET": export.file},
     ("Type",): {"GET": search.search, "POST": single.create, "PUT": single.conditional_update, "DELETE": single.conditional_delete},
     ("Type", "_search"): {"POST": _search_form},
     ("Type", "_history"): {"GET": search.type_history},
+    ("Type", "$export"): {"GET": export.start, "POST": export.start},
+    ("Type", "id", "$export"): {"GET": export.start, "POST": export.start},
     ("Type", "id"): {"GET": single.read, "PUT": single.update, "DELETE": single.delete},
     ("Type", "id", "_history"): {"GET": search.instance_history},
     ("Type", "id", "_history", "version"): {"GET": single.vread},
 }
 """What answers, by place and method."""
+_WORDS = ("_search", "_history", "$export")
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:
@@ -68,12 +74,12 @@ def _pairs(query: str) -> list[tuple[str, str]]:
 
 def _place(path: tuple[str, ...]) -> tuple[str, ...]:
     """The pattern of a path: fixed words stay, a resource type, id and version are named so."""
-    if not path or path in (("metadata",), ("_history",)):
+    if not path or path in PLACES:
         return path
-    if any(part.startswith("$") for part in path):
-        raise Refusal(404, "not-supported", "this server has no operations")
-    second = {"_search": "_search", "_history": "_history"}.get(path[1], "id") if len(path) > 1 else ""
-    return ("Type", *filter(None, (second,)), *(part if part == "_history" else "version" for part in path[2:]))
+    if any(part.startswith("$") and part != "$export" for part in path) or path[0].startswith("$"):
+        raise Refusal(404, "not-supported", "of operations this server has $export only")
+    second = (path[1] if path[1] in _WORDS else "id") if len(path) > 1 else ""
+    return ("Type", *filter(None, (second,)), *(part if part in _WORDS else "version" for part in path[2:]))
 
 
 def dispatch(call: Call) -> Response:
@@ -81,13 +87,16 @@ def dispatch(call: Call) -> Response:
     place = _place(call.path)
     if place not in PLACES:
         raise Refusal(404, "not-found", "no such place on this server")
-    if place[:1] == ("Type",) and call.type not in call.store.shapes.resource_types:
+    of_type = place[:1] == ("Type",)
+    if of_type and call.type not in call.store.shapes.resource_types:
         raise Refusal(404, "not-supported", "not a resource type of this FHIR version")
     handlers = PLACES[place]
     method = "GET" if call.request.method == "HEAD" else call.request.method
     if method not in handlers:
         allowed = ", ".join(sorted(handlers))
         raise Refusal(405, "not-supported", f"supported here: {allowed}", headers={"Allow": allowed})
+    if call.store.limits is not None:
+        call.store.limits.check(place, method, call.type if of_type else None)
     return handlers[method](call)
 
 

@@ -72,8 +72,10 @@ def one_match(call: Call, writer: Writer, resource_type: str, pairs: Pairs) -> R
 def create(call: Call) -> Response:
     """POST a resource; with If-None-Exist only when nothing matches, else the match is the answer."""
     resource = typed_resource(call, call.resource())
+    condition = call.request.header("If-None-Exist")
+    if condition is not None and call.store.limits is not None and not call.store.limits.conditional:
+        raise Refusal(400, "not-supported", "this server has no conditional create")
     with _writer(call) as writer:
-        condition = call.request.header("If-None-Exist")
         found = one_match(call, writer, call.type, query_pairs(condition)) if condition is not None else None
         row = found or writer.create(resource)
     return written_response(call, 200 if found else 201, row)
@@ -87,6 +89,8 @@ def update(call: Call) -> Response:
     check_client_id(call.id)
     with _writer(call) as writer:
         current = writer.latest(call.type, call.id)
+        if current is None and call.store.limits is not None and not call.store.limits.update_create:
+            raise Refusal(405, "not-supported", "this server chooses the ids of new resources")
         if call.request.header("If-None-Match") == "*" and current is not None and current.body is not None:
             raise Refusal(412, "conflict", "the resource exists")
         row, created = writer.put(resource, call.id, call.request.header("If-Match"))

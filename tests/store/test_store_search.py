@@ -122,7 +122,7 @@ def test_a_search_finds(asked, query, found):
         "subject:Foo=1",
         "subject.name=x",
         "_has:Observation:subject:code=1",
-        "_include=Observation:subject",
+        "_include=Observation:status",
         "code-value-quantity=1",
         "date=ap2020",
         "date=notadate",
