@@ -16,7 +16,9 @@ from fhir_trial.endpoints import columns as col
 from fhir_trial.endpoints.columns import NO_DAY, Ints
 from fhir_trial.endpoints.conventions import Conventions
 from fhir_trial.endpoints.deaths import DeathRecords, deaths
-from fhir_trial.endpoints.fact_tables import dated, first_days, last_days, locate, nested, no_facts, on_days, word
+from fhir_trial.endpoints.dispositions import clinical_progressions, dispositions, new_therapies, treatment_stops, withdrawals
+from fhir_trial.endpoints.fact_tables import dated, first_days, last_days, locate, nested, no_facts, on_days
+from fhir_trial.endpoints.observation import STARTS, starts
 from fhir_trial.errors import Finding, Findings
 
 NOT_ENROLLED = ("screening", "screen-failure")
@@ -54,27 +56,19 @@ def gather(tables: Mapping[str, pd.DataFrame], responses: pd.DataFrame, conventi
     findings = Findings()
     subjects = enrolled(tables["subject"], conventions, findings)
     place = pd.Index(subjects["subject"])
-    dispositions = _dispositions(tables["subject"], place, conventions)
+    events = dispositions(tables["subject"], place, conventions.partial_date)
     facts = _assessments(tables, responses[responses["parameter"].isin(["OVR"]).to_numpy(dtype=bool)], place, conventions)
     for name, parameter in (("response", "RSP"), ("confirmed response", "CRSP")):
         facts[name] = _responders(responses, parameter, place, conventions)
-    facts["withdrawal"] = _first(dispositions, ("WITHDRAWAL BY SUBJECT",), scope=("STUDY PARTICIPATION",))
+    facts["withdrawal"] = withdrawals(events)
     facts["alive"] = _contacts(tables, place, conventions)
-    facts["death"] = deaths(DeathRecords(tables, dispositions, facts["alive"], place), conventions, findings)
+    facts["death"] = deaths(DeathRecords(tables, events, facts["alive"], place), conventions, findings)
     _report_impossible_deaths(subjects, facts, findings)
-    facts["clinical progression"] = _first(dispositions, ("PROGRESSIVE DISEASE",), term=("CLINICAL PROGRESSION",))
-    facts["treatment stopped"] = _first(dispositions, ("ADVERSE EVENT", "LACK OF EFFICACY"), scope=("STUDY TREATMENT", ""))
-    facts["new anticancer therapy"] = _new_therapy(tables, place, conventions)
+    facts["clinical progression"] = clinical_progressions(events)
+    facts["treatment stopped"] = treatment_stops(events)
+    facts["new anticancer therapy"] = new_therapies(tables, place, conventions.partial_date)
     return Facts(subjects, facts, findings)
 
-
-STARTS = {
-    "enrollment": ("enrolled_on",),
-    "consent": ("consented_on",),
-    "first_dose": ("first_dose_on",),
-    "randomization": ("randomized_on", "enrolled_on"),
-}
-"""The columns that time zero is taken from, by convention `start`: the first that has a date."""
 
 START_RECORDS = {
     "consented_on": ("DM", "RFICDTC"),
@@ -90,23 +84,16 @@ START_RECORDS = {
 
 def enrolled(subject: pd.DataFrame, conventions: Conventions, findings: Findings) -> pd.DataFrame:
     """The enrolled subjects with time zero; one without a date of it is a finding and left out."""
-    kept = subject[~col.column(subject, "state").isin(NOT_ENROLLED).to_numpy(dtype=bool)].reset_index(drop=True)
-    start, told = np.full(len(kept), NO_DAY), np.full(len(kept), None, dtype=object)
-    for name in STARTS[conventions.start]:
-        days = col.days(col.column(kept, name), conventions.partial_date)
-        by = (
-            col.column(kept, "enrolled_source").astype(object).to_numpy()
-            if name == "enrolled_on"
-            else np.full(len(kept), name, dtype=object)
-        )
-        told = np.where((start == NO_DAY) & (days != NO_DAY), by, told)
-        start = np.where(start == NO_DAY, days, start)
+    kept = subject[~col.column(subject, "state").isin(NOT_ENROLLED).to_numpy(dtype=bool)].drop_duplicates("subject", ignore_index=True)
+    start, told = starts(kept, conventions)
+    of_enrolment = col.column(kept, "enrolled_source").astype(object).to_numpy()
     for name in kept["subject"][start == NO_DAY]:
         effect = "the subject is in no time-to-event analysis"
         findings.add(
             Finding("no-start-date", f"subject: subject {name}", field=STARTS[conventions.start][0], expected="a date", effect=effect)
         )
-    records = [START_RECORDS.get(name, (None, None)) if isinstance(name, str) else (None, None) for name in told]
+    by = np.where(told == "enrolled_on", of_enrolment, told)
+    records = [START_RECORDS.get(name, (None, None)) if isinstance(name, str) else (None, None) for name in by]
     subjects = (
         kept[["study", "subject"]]
         .astype(object)
@@ -194,50 +181,6 @@ def _scan_days(measured: pd.DataFrame | None, overall: pd.DataFrame, stated: Int
     np.maximum.at(last, theirs[usable], days[usable])
     known = first[ours] != NO_DAY
     return np.where(known, first[ours], stated), np.where(known, last[ours], stated)
-
-
-def _dispositions(subject: pd.DataFrame, place: "pd.Index[Any]", conventions: Conventions) -> pd.DataFrame:
-    rows = [
-        (
-            row,
-            col.day_number(d.get("on"), conventions.partial_date),
-            d["sequence"],
-            *(word(d.get(k)) for k in ("event", "term", "scope", "category")),
-            d.get("on"),
-        )
-        for row, d in nested(subject, "dispositions", place)
-    ]
-    return pd.DataFrame(rows, columns=["subject", "on", "sequence", "event", "term", "scope", "category", "text"])
-
-
-def _first(
-    dispositions: pd.DataFrame, events: tuple[str, ...], scope: tuple[str, ...] | None = None, term: tuple[str, ...] | None = None
-) -> pd.DataFrame:
-    """The facts of those disposition events, by their scope (DSSCAT) or reported term where these decide."""
-    chosen = dispositions["event"].isin(events)
-    if scope is not None:
-        chosen &= dispositions["scope"].isin(scope)
-    if term is not None:
-        chosen &= dispositions["term"].isin(term)
-    rows = dispositions[chosen]
-    return dated(
-        rows["subject"].to_numpy(dtype=np.int64),
-        rows["on"].to_numpy(dtype=np.int64),
-        "DS",
-        "DSSTDTC",
-        rows["sequence"].to_numpy(dtype=float),
-    )
-
-
-def _new_therapy(tables: Mapping[str, pd.DataFrame], place: "pd.Index[Any]", conventions: Conventions) -> pd.DataFrame:
-    therapy = tables.get("therapy")
-    if therapy is None or not len(therapy):
-        return no_facts()
-    words = therapy["category"].map(word, na_action=None)
-    rows = therapy[(words == "SUBSEQUENT ANTICANCER THERAPY").to_numpy(dtype=bool)]
-    return dated(
-        locate(rows, place), col.days(rows["start"], conventions.partial_date), "CM", "CMSTDTC", rows["sequence"].to_numpy(dtype=float)
-    )
 
 
 CONTACTS: tuple[tuple[str, str, str, str], ...] = (

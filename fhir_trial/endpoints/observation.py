@@ -1,4 +1,4 @@
-"""From when and until when each subject's responses are looked at: start, data cutoff, withdrawal of consent, new anticancer therapy."""
+"""From when and until when each subject is looked at: start, data cutoff, withdrawal of consent, new anticancer therapy."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,10 +7,18 @@ import numpy as np
 import pandas as pd
 
 from fhir_trial.endpoints import columns as col
-from fhir_trial.endpoints.columns import NO_DAY, Bools, Ints
+from fhir_trial.endpoints.columns import NO_DAY, Ints, Strings
 from fhir_trial.endpoints.conventions import Conventions
-from fhir_trial.endpoints.fact_tables import nested, word
-from fhir_trial.endpoints.facts import STARTS
+from fhir_trial.endpoints.dispositions import dispositions, first_since, new_therapies, withdrawals
+from fhir_trial.endpoints.fact_tables import first_days
+
+STARTS = {
+    "enrollment": ("enrolled_on",),
+    "consent": ("consented_on",),
+    "first_dose": ("first_dose_on",),
+    "randomization": ("randomized_on", "enrolled_on"),
+}
+"""The columns that time zero is taken from, by convention `start`: the first that has a date."""
 
 
 @dataclass(frozen=True)
@@ -38,32 +46,33 @@ class Observation:
 def observe(tables: Mapping[str, pd.DataFrame], conventions: Conventions) -> Observation:
     """The limits of each subject of table `subject`, by the conventions; `therapy` may be absent."""
     subject = tables["subject"].drop_duplicates("subject")
-    names = pd.Index(subject["subject"].astype(object))
-    partial = conventions.partial_date
-    start = np.full(len(names), NO_DAY)
-    for name in STARTS[conventions.start]:
-        start = np.where(start == NO_DAY, col.days(col.column(subject, name), partial), start)
-    seen = np.full(len(names), col.day_number(conventions.data_cutoff, partial))
-    if conventions.ignore_after_withdrawal:
-        seen = np.minimum(seen, _withdrawals(subject, names, partial))
+    names, partial = pd.Index(subject["subject"].astype(object)), conventions.partial_date
+    start = starts(subject, conventions)[0]
+    withdrawn = first_days(withdrawals(dispositions(subject, names, partial)), len(names))
+    seen = np.full(len(names), NO_DAY)
+    for _, days in unseen_after(withdrawn, conventions):
+        seen = np.minimum(seen, days)
     counts = seen
-    if conventions.exclude_after_nact and "therapy" in tables:
-        counts = np.minimum(seen, _new_therapy(tables["therapy"], names, partial))
+    if conventions.exclude_after_nact:
+        counts = np.minimum(seen, first_since(new_therapies(tables, names, partial), start))
     return Observation(names, start, seen, counts)
 
 
-def _withdrawals(subject: pd.DataFrame, names: "pd.Index[str]", partial: str) -> Ints:
-    """The first withdrawal of consent: stopping treatment alone is none."""
-    first = np.full(len(names), NO_DAY)
-    for row, item in nested(subject, "dispositions", names):
-        if (word(item.get("event")), word(item.get("scope"))) == ("WITHDRAWAL BY SUBJECT", "STUDY PARTICIPATION"):
-            first[row] = min(first[row], col.day_number(item.get("on"), partial))
-    return first
+def starts(subject: pd.DataFrame, conventions: Conventions) -> tuple[Ints, Strings]:
+    """Time zero of each row of the subject table (`NO_DAY` without), and the column that it is taken from."""
+    start, told = np.full(len(subject), NO_DAY), np.full(len(subject), None, dtype=object)
+    for name in STARTS[conventions.start]:
+        days = col.days(col.column(subject, name), conventions.partial_date)
+        told[(start == NO_DAY) & (days != NO_DAY)] = name
+        start = np.where(start == NO_DAY, days, start)
+    return start, told
 
 
-def _new_therapy(therapy: pd.DataFrame, names: "pd.Index[str]", partial: str) -> Ints:
-    first = np.full(len(names), NO_DAY)
-    new: Bools = col.column(therapy, "category").map(word).eq("SUBSEQUENT ANTICANCER THERAPY").to_numpy(dtype=bool)
-    place = names.get_indexer(pd.Index(therapy.loc[new, "subject"].astype(object)))
-    np.minimum.at(first, place[place >= 0], col.days(col.column(therapy, "start"), partial)[new][place >= 0])
-    return first
+def unseen_after(withdrawn: Ints, conventions: Conventions) -> list[tuple[str, Ints]]:
+    """The rules that hide what comes later, in words, with the last day that is seen of each subject; `withdrawn`: when consent ended."""
+    rules = []
+    if conventions.data_cutoff is not None:
+        rules.append(("before cutoff", np.full(len(withdrawn), col.day_number(conventions.data_cutoff, "last"))))
+    if conventions.ignore_after_withdrawal:
+        rules.append(("before withdrawal", withdrawn))
+    return rules

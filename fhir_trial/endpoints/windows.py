@@ -6,10 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fhir_trial.endpoints.columns import NO_DAY, Bools, Ints, day_number
+from fhir_trial.endpoints.columns import NO_DAY, Bools, Ints
 from fhir_trial.endpoints.conventions import Conventions
+from fhir_trial.endpoints.dispositions import first_since
 from fhir_trial.endpoints.fact_tables import first_days, last_days
 from fhir_trial.endpoints.facts import Facts
+from fhir_trial.endpoints.observation import unseen_after
 
 NEVER = -NO_DAY
 """A last day that is not known: it sorts before every day."""
@@ -32,14 +34,10 @@ class Span:
 def horizon(facts: Facts, conventions: Conventions, assessed: bool) -> tuple[Ints, npt.NDArray[np.object_]]:
     """The last day of each subject that counts (that day included), and which rule set it."""
     size = len(facts.subjects)
-    rules: list[tuple[str, Ints]] = []
-    if conventions.data_cutoff is not None:
-        rules.append(("before cutoff", np.full(size, day_number(conventions.data_cutoff, "last"))))
-    if conventions.ignore_after_withdrawal:
-        rules.append(("before withdrawal", first_days(facts.named("withdrawal"), size)))
+    rules = unseen_after(first_days(facts.named("withdrawal"), size), conventions)
     if conventions.nact_rule == "censor" and assessed:
-        therapy = Span(facts.subjects["start"].to_numpy(), np.full(size, NO_DAY)).within(facts.named("new anticancer therapy"))
-        rules.append(("before new anticancer therapy", first_days(therapy, size)))
+        therapy = first_since(facts.named("new anticancer therapy"), facts.subjects["start"].to_numpy())
+        rules.append(("before new anticancer therapy", therapy))
     limit, why = np.full(size, NO_DAY), np.full(size, None, dtype=object)
     for reason, days in rules:
         why[days < limit] = reason

@@ -1,0 +1,71 @@
+"""Disposition events of subjects (SDTM DS) as dated facts: which event, scope or reported term makes what."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fhir_trial.endpoints import columns as col
+from fhir_trial.endpoints.columns import Ints
+from fhir_trial.endpoints.fact_tables import dated, first_days, locate, nested, no_facts, word
+
+NEW_THERAPY = "SUBSEQUENT ANTICANCER THERAPY"
+"""The category (CMCAT) of therapies that end what the study's own treatment can be judged by."""
+
+
+def dispositions(subject: pd.DataFrame, place: "pd.Index[Any]", partial: str) -> pd.DataFrame:
+    """A row an event: subject (its place), on, sequence, event, term, scope, category (in capitals), and the date as text."""
+    rows = [
+        (row, col.day_number(d.get("on"), partial), d["sequence"], *(word(d.get(name)) for name in WORDS), d.get("on"))
+        for row, d in nested(subject, "dispositions", place)
+    ]
+    return pd.DataFrame(rows, columns=["subject", "on", "sequence", *WORDS, "text"])
+
+
+WORDS = ("event", "term", "scope", "category")
+
+
+def dated_events(
+    events: pd.DataFrame, names: tuple[str, ...], scope: tuple[str, ...] | None = None, term: tuple[str, ...] | None = None
+) -> pd.DataFrame:
+    """The facts of those events, by their scope (DSSCAT) or reported term where these decide."""
+    chosen = events["event"].isin(names)
+    if scope is not None:
+        chosen &= events["scope"].isin(scope)
+    if term is not None:
+        chosen &= events["term"].isin(term)
+    rows = events[chosen]
+    subject, on = (rows[name].to_numpy(dtype=np.int64) for name in ("subject", "on"))
+    return dated(subject, on, "DS", "DSSTDTC", rows["sequence"].to_numpy(dtype=float))
+
+
+def withdrawals(events: pd.DataFrame) -> pd.DataFrame:
+    """Withdrawals of consent to the study: stopping treatment alone is none."""
+    return dated_events(events, ("WITHDRAWAL BY SUBJECT",), scope=("STUDY PARTICIPATION",))
+
+
+def clinical_progressions(events: pd.DataFrame) -> pd.DataFrame:
+    """Progressions that a clinician saw and no image showed."""
+    return dated_events(events, ("PROGRESSIVE DISEASE",), term=("CLINICAL PROGRESSION",))
+
+
+def treatment_stops(events: pd.DataFrame) -> pd.DataFrame:
+    """Ends of treatment for an adverse event or lack of efficacy: events of event-free survival."""
+    return dated_events(events, ("ADVERSE EVENT", "LACK OF EFFICACY"), scope=("STUDY TREATMENT", ""))
+
+
+def new_therapies(tables: Mapping[str, pd.DataFrame], place: "pd.Index[Any]", partial: str) -> pd.DataFrame:
+    """Starts of anticancer therapy after the study's own."""
+    therapy = tables.get("therapy")
+    if therapy is None or not len(therapy):
+        return no_facts()
+    rows = therapy[col.column(therapy, "category").map(word).eq(NEW_THERAPY).to_numpy(dtype=bool)]
+    sequence = col.numbers(rows, "sequence")
+    return dated(locate(rows, place), col.days(col.column(rows, "start"), partial), "CM", "CMSTDTC", sequence)
+
+
+def first_since(facts: pd.DataFrame, start: Ints) -> Ints:
+    """The first day of the facts of each subject from its start on, else `NO_DAY`: what began before does not end the study's part."""
+    on, at = facts["on"].to_numpy(), facts["subject"].to_numpy()
+    return first_days(facts.loc[on >= start[at]], len(start))
