@@ -11,14 +11,12 @@ import msgspec
 import pandas as pd
 import pyarrow as pa
 
+from fhir_trial.domain.arrow_types import DECIMAL
 from fhir_trial.domain.entities import ENTITIES, Entity, When
 from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.errors import Findings
 
 E = TypeVar("E", bound=Entity)
-
-DECIMAL = pa.decimal128(38, 12)
-"""Every decimal column: exact, 26 digits before the point and 12 after it."""
 
 _SCALARS: dict[Any, pa.DataType] = {str: pa.string(), int: pa.int64(), bool: pa.bool_(), Decimal: DECIMAL}
 

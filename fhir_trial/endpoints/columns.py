@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from fhir_trial.domain.arrow_types import DECIMAL
 from fhir_trial.domain.dates import first_day, last_day, parse_when
-from fhir_trial.domain.tables import DECIMAL
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

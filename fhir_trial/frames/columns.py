@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from fhir_trial.domain.tables import DECIMAL
+from fhir_trial.domain.arrow_types import DECIMAL
 from fhir_trial.fhirpath.kinds import INTEGERS, PRIMITIVES, STRINGS, TEMPORALS, Kind, Typed
 from fhir_trial.fhirpath.syntax import Binary, Call
 

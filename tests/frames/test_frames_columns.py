@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fhir_trial.domain.tables import DECIMAL
+from fhir_trial.domain.arrow_types import DECIMAL
 from fhir_trial.errors import Findings, InputError, UsageError
 from fhir_trial.frames import ViewError, ViewRunner, read_view, run_view, write_view
 
