@@ -100,9 +100,18 @@ def _consistent(row: Any) -> Any:
             changes["url"] = "https://fhir-trial.org/Measure/x"
         case "Provenance":
             changes["recorded"] = "2024-05-04T10:30:00Z"
+        case "LaboratoryResult":
+            changes |= _result(row)
         case "Result":
             changes |= {"measure": "https://fhir-trial.org/Measure/x", "figures": tuple(map(_ordered, row.figures))}
     return replace(row, **changes)
+
+
+def _result(row: Any) -> dict[str, Any]:
+    """What a laboratory result cannot have beside its number or its words."""
+    if row.value is not None:
+        return {"text": None, "not_done": None}
+    return {"comparator": None, "unit": None, "not_done": row.not_done if row.text is None else None}
 
 
 def _ordered(figure: Any) -> Any:

@@ -7,6 +7,7 @@ Text is trimmed and never empty; a fact that is not known is None; a repeat that
 from decimal import Decimal
 
 from fhir_trial.domain.base import Entity, When
+from fhir_trial.domain.laboratory import LaboratoryResult
 from fhir_trial.domain.result_entities import Figure, Measure, Member, Population, Provenance, Result
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Dose",
     "Entity",
     "Figure",
+    "LaboratoryResult",
     "Lesion",
     "Measure",
     "Measurement",
@@ -355,6 +357,7 @@ ENTITIES: dict[str, type[Entity]] = {
     "response": Response,
     "performance_status": PerformanceStatus,
     "body_measure": BodyMeasure,
+    "laboratory": LaboratoryResult,
     "adverse_event": AdverseEvent,
     "measure": Measure,
     "population": Population,

@@ -49,6 +49,11 @@ DOMAINS = {
             "AEENDTC": DATES, "AEREL": TEXTS, "AEOUT": ("FATAL",), "AESPID": TEXTS}),
     "vs": (6, {"VSSEQ": SEQUENCES, "VSTESTCD": ("WEIGHT", "BSA", "PULSE")},
            {"VSORRES": NUMBERS, "VSORRESU": ("kg", "LB", "m2"), "VSSTRESN": NUMBERS, "VSDTC": DATES}),
+    "lb": (6, {"LBSEQ": SEQUENCES, "LBTESTCD": ("ALT", "K", "COLOR")},
+           {"LBTEST": TEXTS, "LBCAT": TEXTS, "LBORRES": (*NUMBERS, "<5", "TRACE"), "LBORRESU": TEXTS, "LBORNRLO": TEXTS,
+            "LBSTRESC": (*NUMBERS, "<= 0.2", ">", "NEGATIVE"), "LBSTRESN": NUMBERS, "LBSTRESU": ("U/L", "10^9/L"), "LBSTNRLO": NUMBERS,
+            "LBNRIND": ("NORMAL", "odd"), "LBSTAT": ("NOT DONE",), "LBREASND": TEXTS, "LBBLFL": ("Y",), "LBFAST": YES_NO,
+            "LBDTC": DATES}),
     "sv": (4, {}, {"SVSTDTC": DATES, "SVENDTC": DATES}),
     "tu": (12, {"TULNKID": LESIONS, "TUTESTCD": ("TUMIDENT", "TUMIDENT", "TUSPLIT", "TUMERGE"), "TUSTRESC": IDENTIFICATIONS},
            {"TUSEQ": SEQUENCES, "TULOC": ("LUNG", "LYMPH NODE"), "TUDTC": DATES, "TUMETHOD": TEXTS}),
@@ -136,7 +141,7 @@ def test_the_pilot_study_has_its_known_counts(pilot):
     counts = {name: table.num_rows for name, table in pilot.tables.items()}
     assert counts == {
         "organization": 1, "study": 1, "medication": 2, "patient": 306, "subject": 306, "dose": 591, "therapy": 7510, "adverse_event": 1191,
-        "body_measure": 2304, "lesion": 75, "measurement": 312, "sum_of_diameters": 0, "response": 66,
+        "body_measure": 2304, "laboratory": 59580, "lesion": 75, "measurement": 312, "sum_of_diameters": 0, "response": 66,
     }  # fmt: skip
     subjects = pilot.rows("subject")
     assert sum(len(s.dispositions) for s in subjects) == 850
@@ -157,7 +162,7 @@ def test_the_pilot_study_says_what_it_lacks_and_what_is_odd(pilot):
     assert "severity" in said["AETOXGR"]
     assert pilot.findings.errors() == []
     warnings = Counter(f.code for f in pilot.findings if f.severity == "warning")
-    assert warnings == {"repeated-key": 39, "local-time": 1, "seriousness-contradicted": 1}
+    assert warnings == {"repeated-key": 39, "local-time": 2, "seriousness-contradicted": 1}
     assert next(f.found for f in pilot.findings if f.code == "seriousness-contradicted") == "33 rows"
 
 

@@ -17,7 +17,7 @@ def test_a_clean_trial_has_no_finding_but_what_is_not_carried(read, found, domai
     counts = {name: table.num_rows for name, table in data.tables.items()}
     assert counts == {
         "organization": 1, "study": 1, "medication": 1, "patient": 3, "subject": 3, "dose": 3, "therapy": 1, "adverse_event": 2,
-        "body_measure": 2, "performance_status": 1, "lesion": 3, "measurement": 4, "sum_of_diameters": 1, "response": 2,
+        "body_measure": 2, "performance_status": 1, "laboratory": 3, "lesion": 3, "measurement": 4, "sum_of_diameters": 1, "response": 2,
     }  # fmt: skip
 
 
@@ -176,17 +176,20 @@ def test_numbers_dates_and_floats_of_frames_are_read_as_text_would_be(domains, s
     assert read_sdtm(frames, small_study).tables == as_text.tables
 
 
+XPT_HEADER = b"HEADER RECORD*******LIBRARY HEADER RECORD!!!!!!!"
+
+
 def test_xpt_is_read_by_pyreadstat(read, domains, monkeypatch):
     rows = pd.DataFrame(domains.pop("cm"))
 
-    def read_xport(path):
+    def read_xport(path, **options):
         if "ae" in path:
             raise OSError
         return rows, None
 
     monkeypatch.setitem(sys.modules, "pyreadstat", SimpleNamespace(read_xport=read_xport, ReadstatError=OSError))
     del domains["ae"]
-    data = read(domains, lambda folder: [(folder / name).write_bytes(b"") for name in ("CM.XPT", "ae.xpt")])
+    data = read(domains, lambda folder: [(folder / name).write_bytes(XPT_HEADER) for name in ("CM.XPT", "ae.xpt")])
     assert len(data.rows("therapy")) == 1
     assert [f.place for f in data.findings if f.code == "not-xpt"] == ["ae.xpt"]
 

@@ -5,7 +5,7 @@ A layout is one SDTM domain. A column with `supplement` stands in SUPP-- under i
 
 from dataclasses import dataclass
 
-from fhir_trial.sources.sdtm.values import AMOUNT, DATE, DECIMAL, INTEGER, TEXT, YES_NO, Kind, coded
+from fhir_trial.sources.sdtm.values import AMOUNT, DATE, DECIMAL, INTEGER, ROUNDED, TEXT, YES_NO, Kind, coded
 
 
 @dataclass(frozen=True)
@@ -206,6 +206,34 @@ QS = Layout(
     only=("QSTESTCD", frozenset({"ECOG101"})),
 )
 
+LB = Layout(
+    "lb",
+    (
+        Column("LBSEQ", "sequence", INTEGER, required=True),
+        Column("LBTESTCD", "test", required=True),
+        Column("LBTEST", "name"),
+        Column("LBCAT", "category"),
+        Column("LBSPEC", "specimen"),
+        Column("LBLOINC", "loinc"),
+        Column("LBORRES", "reported"),
+        Column("LBORRESU", "reported_unit"),
+        Column("LBORNRLO", "reported_low"),
+        Column("LBORNRHI", "reported_high"),
+        Column("LBSTRESC", "character"),
+        Column("LBSTRESN", "value", ROUNDED),
+        Column("LBSTRESU", "unit"),
+        Column("LBSTNRLO", "low", ROUNDED),
+        Column("LBSTNRHI", "high", ROUNDED),
+        Column("LBNRIND", "indicator"),
+        Column("LBSTAT", "not_done", NOT_DONE),
+        Column("LBREASND", "reason"),
+        Column("LBFAST", "fasting", YES_NO),
+        Column("LBBLFL", "baseline", coded({"Y": True}), also=("LBLOBXFL",)),
+        *VISIT,
+        Column("LBDTC", "on", DATE),
+    ),
+)
+
 
 def _reading(prefix: str) -> tuple[Column, ...]:
     """Who read it, and when: the same in TU, TR and RS."""
@@ -271,7 +299,7 @@ RS = Layout(
     only=("RSTESTCD", frozenset(RESPONSE_TESTS)),
 )
 
-LAYOUTS = {layout.domain: layout for layout in (DM, DS, EX, AE, CM, VS, QS, TU, TR, RS)}
+LAYOUTS = {layout.domain: layout for layout in (DM, DS, EX, AE, CM, VS, QS, LB, TU, TR, RS)}
 
 CONTACTS = {
     "lb": ("LBDTC",),

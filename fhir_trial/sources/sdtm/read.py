@@ -15,6 +15,7 @@ from fhir_trial.errors import ConfigurationError, Finding, Findings, InputError,
 from fhir_trial.sources.sdtm import measures, subjects, treatment
 from fhir_trial.sources.sdtm.contacts import Contacts, contacts
 from fhir_trial.sources.sdtm.files import READERS, RawDomain, read_folder, read_frames
+from fhir_trial.sources.sdtm.laboratory import laboratory_results
 from fhir_trial.sources.sdtm.layouts import CONTACTS, LAYOUTS
 from fhir_trial.sources.sdtm.lesions import Lesions, identified
 from fhir_trial.sources.sdtm.measurements import measurements
@@ -143,6 +144,8 @@ def _measures(raw: Mapping[str, RawDomain], demographics: list[Record], reading:
     rows: Rows = {"body_measure": body + of_dm} if body or of_dm or "vs" in raw else {}
     if "qs" in raw:
         rows["performance_status"] = measures.performance(raw["qs"], reading)
+    if "lb" in raw:
+        rows["laboratory"] = laboratory_results(raw["lb"], reading)
     return rows
 
 

@@ -68,6 +68,18 @@ def converted(value: Decimal, factor: Decimal) -> Decimal:
     return parse_decimal(format_decimal(plain))
 
 
+def parse_rounded(text: str) -> Decimal:
+    """A decimal, to 12 digits after the point: converted results come with the noise of the machine that converted them.
+
+    >>> parse_rounded("0.0833333333333333")
+    Decimal('0.083333333333')
+    """
+    value = Decimal(text) if _NUMBER.fullmatch(text) else None
+    if value is None or value.adjusted() >= _MOST_DIGITS - _MOST_DECIMALS:
+        raise ValueError
+    return parse_decimal(format_decimal(round(value, _MOST_DECIMALS)) if _decimals(value) > _MOST_DECIMALS else text)
+
+
 def parse_amount(text: str) -> Decimal:
     """A decimal that is not negative."""
     value = parse_decimal(text)
@@ -139,6 +151,7 @@ def coded(table: Mapping[str, Any]) -> Kind:
 TEXT = Kind(parse_text, str, "invalid-text", "text without control characters")
 INTEGER = Kind(parse_integer, str, "not-a-number", "a whole number")
 DECIMAL = Kind(parse_decimal, format_decimal, "not-a-number", "a number")
+ROUNDED = Kind(parse_rounded, format_decimal, "not-a-number", "a number")
 AMOUNT = Kind(parse_amount, format_decimal, "not-an-amount", "a number that is not negative")
 DATE = Kind(parse_date, str, "impossible-date", "an ISO 8601 date that exists, such as 2023-05-04")
 YES_NO = coded({"Y": True, "N": False})

@@ -12,7 +12,8 @@ import pyarrow as pa
 from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.domain.tables import TrialData
 from fhir_trial.sources.sdtm.contacts import STATED
-from fhir_trial.sources.sdtm.layouts import AE, CM, CONTACTS, CRITERIA, DM, DS, EX, QS, RESPONSE_TESTS, RS, TR, TU, VS, Layout
+from fhir_trial.sources.sdtm.laboratory import standard_result
+from fhir_trial.sources.sdtm.layouts import AE, CM, CONTACTS, CRITERIA, DM, DS, EX, LB, QS, RESPONSE_TESTS, RS, TR, TU, VS, Layout
 from fhir_trial.sources.sdtm.lesions import ROLES
 from fhir_trial.sources.sdtm.measurements import STATES
 from fhir_trial.sources.sdtm.summary import CUTOFF, SYNTHETIC
@@ -118,6 +119,7 @@ _DOMAINS: dict[str, tuple[Layout, tuple[str, ...]]] = {
     "ae": (AE, ("adverse_event",)),
     "vs": (VS, ("body_measure",)),
     "qs": (QS, ("performance_status",)),
+    "lb": (LB, ("laboratory",)),
     "tu": (TU, ("lesion",)),
     "tr": (TR, ("measurement", "sum_of_diameters")),
     "rs": (RS, ("response",)),
@@ -196,6 +198,8 @@ def _measures(data: TrialData, files: _Files) -> None:
     for record in _rows(data, "performance_status"):
         score = str(record["score"])
         files.add(QS, record | {"test": "ECOG101"}, QSTEST=_TEST_NAMES["ECOG101"], QSORRES=score, QSSTRESC=score)
+    for record in _rows(data, "laboratory"):
+        files.add(LB, record | standard_result(record))
 
 
 def _tumours(data: TrialData, files: _Files) -> None:
