@@ -8,14 +8,13 @@ from typing import Annotated
 import typer
 
 from fhir_trial.cli.output import BANNER, finding_row, say, say_findings, show, show_counts, show_json
-from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.endpoints.analyse import analyse
-from fhir_trial.endpoints.conventions import Conventions, for_study
 from fhir_trial.endpoints.outputs import files, summary
 from fhir_trial.errors import Findings, UsageError
 from fhir_trial.fhir import json as fhir_json
 from fhir_trial.fhir.versions import DEFAULT
 from fhir_trial.frames import write_view
+from fhir_trial.sources.conventions_file import chosen_conventions
 from fhir_trial.sources.sdtm.write import write_sdtm
 from fhir_trial.sync.folder import MANIFEST, write_folder
 from fhir_trial.trial.opened import NOT_RESOURCES, read_source
@@ -28,6 +27,16 @@ class OnError(StrEnum):
 
     keep = "keep"
     refuse = "refuse"
+
+
+class Form(StrEnum):
+    """A format of SDTM files."""
+
+    csv = "csv"
+    parquet = "parquet"
+    xpt = "xpt"
+    dataset_json = "dataset-json"
+    dataset_ndjson = "dataset-ndjson"
 
 
 Study = Annotated[str | None, typer.Option("--study", help="Study definition: a file, or the id of one that is shipped.")]
@@ -77,14 +86,15 @@ def to_fhir(
 
 def from_fhir(
     folder: Annotated[Path, typer.Argument(help="Folder of FHIR NDJSON.")],
-    out: Annotated[Path, typer.Option(help="Folder for the SDTM CSV files.")],
+    out: Annotated[Path, typer.Option(help="Folder for the SDTM files.")],
     study: Study = None,
     fhir: Version = None,
+    form: Annotated[Form, typer.Option("--format", help="Format of the files.")] = Form.csv,
     as_json: Json = False,
 ) -> int:
-    """Write FHIR back as trial tables in SDTM CSV; 1 when something could not be read."""
+    """Write FHIR back as trial tables in SDTM; 1 when something could not be read."""
     data = read_source(folder, study, fhir)
-    paths = [str(path) for path in write_sdtm(data, out)]
+    paths = [str(path) for path in write_sdtm(data, out, form.value)]
     if as_json:
         show_json({"files": paths, "synthetic": data.synthetic, "findings": [finding_row(f) for f in data.findings]})
     else:
@@ -146,7 +156,7 @@ def endpoints(
 ) -> int:
     """Derive the endpoints of a trial; 1 when the data have errors."""
     data = read_source(source, study, fhir, _pairs(domain, "domain"), on_error.value)
-    results = analyse(data, _conventions(data.study, conventions, _pairs(setting, "set")))
+    results = analyse(data, chosen_conventions(data.study, conventions, _pairs(setting, "set")))
     if on_error is OnError.refuse:
         results.findings.raise_errors()
     out.mkdir(parents=True, exist_ok=True)
@@ -162,11 +172,3 @@ def endpoints(
             say(BANNER)
         show(str(out))
     return 1 if any(f.severity == "error" for f in findings) else 0
-
-
-def _conventions(study: StudyDefinition, name: str | None, settings: dict[str, str]) -> Conventions:
-    """The preset or file of conventions, with settings laid over it."""
-    if name is None or not Path(name).is_file():
-        return for_study(study, name, settings)
-    values = fhir_json.decode(Path(name).read_bytes(), name)
-    return Conventions.from_dict(values).with_settings(settings)

@@ -25,7 +25,7 @@ def load_study(path_or_id: str | Path) -> StudyDefinition:
     'Henan Cancer Hospital'
     """
     path = _find(path_or_id)
-    document = _parse(path)
+    document = parse_yaml(path)
     try:
         study = msgspec.convert(document, StudyDefinition, strict=False)
     except msgspec.ValidationError as error:
@@ -68,7 +68,8 @@ class _Loader(yaml.BaseLoader):
         return super().construct_mapping(node, deep)
 
 
-def _parse(path: Path) -> Any:
+def parse_yaml(path: Path) -> Any:
+    """The document of a YAML (or JSON) file, every scalar as text; an `InputError` names where it cannot be read."""
     try:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (yaml.MarkedYAMLError, yaml.reader.ReaderError, UnicodeDecodeError, RecursionError) as error:

@@ -1,0 +1,32 @@
+"""Conventions by name, from a file, or as a study has them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from fhir_trial.domain.study import StudyDefinition
+from fhir_trial.endpoints.conventions import Conventions, for_study
+from fhir_trial.errors import UsageError
+from fhir_trial.sources.study_file import parse_yaml
+
+ENDINGS = (".json", ".yaml", ".yml")
+"""What the name of a file of conventions ends in; no preset's does."""
+
+
+def chosen_conventions(study: StudyDefinition, name: str | Path | None = None, settings: Mapping[str, object] | None = None) -> Conventions:
+    """The conventions of preset or file `name` (None: the study's own), with `settings` laid over them.
+
+    A file is an object of names and values, in YAML or JSON: `preset` (else protocol) and what departs from it. `UsageError` where there is
+    no such preset, file or parameter, or a value that it cannot have.
+
+    >>> from fhir_trial.sources.study_file import load_study
+    >>> chosen_conventions(load_study("NCT05189483"), "ema", {"confirm_days": "21"}).describe()
+    'ema, except confirm_days=21'
+    """
+    if name is None:
+        return for_study(study, None, settings)
+    path = Path(name)
+    if path.suffix.lower() not in ENDINGS and not path.is_file():
+        return for_study(study, str(name), settings)
+    if not path.is_file():
+        raise UsageError(f"there is no file of conventions {path}")
+    return Conventions.from_dict(parse_yaml(path)).with_settings(settings or {})
