@@ -67,6 +67,8 @@ def stacked(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _joined(parts: Sequence["pd.Series[Any]"]) -> Any:
+    if all(part.cat.categories is parts[0].cat.categories for part in parts):
+        return pd.Categorical.from_codes(np.concatenate([part.cat.codes.to_numpy() for part in parts]), parts[0].cat.categories)
     ends = np.cumsum([0] + [len(part.cat.categories) for part in parts])
     codes = [part.cat.codes.to_numpy().astype(np.int64) for part in parts]
     shifted = [np.where(code >= 0, code + end, -1) for code, end in zip(codes, ends, strict=False)]
@@ -82,14 +84,17 @@ def categories(words: "pd.Series[Any]") -> Any:
     """A column of words as categories, if it is not one already."""
     if isinstance(words.dtype, pd.CategoricalDtype):
         return words
-    codes, names = pd.factorize(words.astype(object))
-    return labelled(codes.astype(np.int64), list(names))
+    codes, names = coded(words)
+    return labelled(codes, list(names))
 
 
 def labelled(codes: Ints, names: Sequence[Any]) -> Any:
     """A column of words from their codes; names may repeat."""
-    place, known = pd.factorize(pd.Index(names, dtype=object))
-    return pd.Categorical.from_codes(np.append(place, -1)[codes] if len(names) else codes, pd.Index(known, dtype=object))
+    index = pd.Index(names, dtype=object)
+    if index.is_unique:
+        return pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(index))
+    place, known = pd.factorize(index)
+    return pd.Categorical.from_codes(np.append(place, -1)[codes], pd.Index(known, dtype=object))
 
 
 def first_places(codes: Ints) -> Ints:
@@ -111,9 +116,39 @@ def shared_codes(frames: Sequence[pd.DataFrame], name: str) -> tuple[list[Ints],
     >>> [c.tolist() for c in codes], values.tolist()
     ([[0, -1, 1], [1, 2]], ['p', 'q', 'r'])
     """
-    codes, values = pd.factorize(pd.concat([column(f, name) for f in frames if len(f)] or [pd.Series([], dtype=object)], ignore_index=True))
-    ends = np.cumsum([len(f) for f in frames])[:-1]
-    return [c.astype(np.int64) for c in np.split(codes, ends)], np.asarray(values, dtype=object)
+    parts = [coded(column(f, name)) for f in frames]
+    places, values = pd.factorize(np.concatenate([np.zeros(0, dtype=object), *(words for _, words in parts)]))
+    known = np.split(np.asarray(places, dtype=np.int64), np.cumsum([len(words) for _, words in parts])[:-1])
+    return [np.append(place, -1)[codes] for place, (codes, _) in zip(known, parts, strict=True)], np.asarray(values, dtype=object)
+
+
+def coded(values: "pd.Series[Any]") -> tuple[Ints, Strings]:
+    """A column as codes into its distinct values, -1 where there is none; categories are taken as they are, used or not.
+
+    >>> codes, words = coded(pd.Series(["b", None, "a", "b"]))
+    >>> codes.tolist(), words.tolist()
+    ([0, -1, 1, 0], ['b', 'a'])
+    """
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return values.cat.codes.to_numpy().astype(np.int64), values.cat.categories.to_numpy(dtype=object)
+    if isinstance(values.dtype, pd.ArrowDtype):
+        array = pa.chunked_array(values.array.__arrow_array__()).combine_chunks().dictionary_encode()
+        array = pa.concat_arrays(array.chunks) if isinstance(array, pa.ChunkedArray) else array
+        codes = array.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        return codes, np.array([*array.dictionary.to_pylist(), None], dtype=object)[:-1]
+    codes, words = pd.factorize(values)
+    return codes.astype(np.int64), np.asarray(words, dtype=object)
+
+
+def places(values: "pd.Series[Any]", among: "pd.Index[Any]") -> Ints:
+    """Where each value stands among distinct ones, -1 where it does not.
+
+    >>> places(pd.Series(["b", None, "c"]), pd.Index(["a", "b"])).tolist()
+    [1, -1, -1]
+    """
+    codes, words = coded(values)
+    place: Ints = np.append(among.get_indexer(pd.Index(words, dtype=object)), -1)[codes].astype(np.int64)
+    return place
 
 
 def combined(parts: Sequence[Ints]) -> Ints:
@@ -134,7 +169,7 @@ def combined(parts: Sequence[Ints]) -> Ints:
 
 def words(frame: pd.DataFrame, name: str, meaning: dict[str, int], default: int = -1) -> Ints:
     """A column of coded words as numbers; a word without a meaning is `default`."""
-    codes, values = pd.factorize(column(frame, name))
+    codes, values = coded(column(frame, name))
     table = np.array([meaning.get(str(value), default) for value in values] + [default], dtype=np.int64)
     return table[codes]
 
@@ -155,7 +190,7 @@ def day_number(when: object, partial: str) -> int:
 
 def days(values: "pd.Series[Any]", partial: str = "mid") -> Ints:
     """A column of dates as days since 1970-01-01."""
-    codes, found = pd.factorize(values)
+    codes, found = coded(values)
     table = np.array([day_number(value, partial) for value in found] + [NO_DAY], dtype=np.int64)
     return table[codes]
 

@@ -51,7 +51,7 @@ def on_days(values: "pd.Series[Any]", partial: str) -> Ints:
 
 def locate(frame: pd.DataFrame, place: "pd.Index[Any]") -> Ints:
     """The subject's place of each row, -1 for those not enrolled."""
-    return place.get_indexer(pd.Index(frame["subject"].astype(object))).astype(np.int64)
+    return col.places(frame["subject"], place)
 
 
 def nested(frame: pd.DataFrame, name: str, place: "pd.Index[Any]") -> Iterator[tuple[int, Mapping[str, Any]]]:

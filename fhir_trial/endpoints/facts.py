@@ -130,7 +130,7 @@ def _responders(responses: pd.DataFrame, parameter: str, place: "pd.Index[Any]",
 
 def _source(responses: pd.DataFrame) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_], npt.NDArray[np.float64]]:
     """Domain, date variable and sequence of the record behind each response."""
-    codes, names = pd.factorize(responses["source_domain"])
+    codes, names = col.coded(responses["source_domain"])
     domain = np.array([*names, None], dtype=object)[codes]
     variable = np.array([*(f"{name}DTC" for name in names), None], dtype=object)[codes]
     return domain, variable, responses["source_sequence"].to_numpy(dtype=float, na_value=np.nan)
@@ -143,9 +143,9 @@ def _assessments(
     partial = conventions.partial_date
     stated = on_days(overall["on"], partial)
     reported = (overall["source_domain"] == "RS").to_numpy(dtype=bool)
+    first, last = stated.copy(), stated.copy()
     # a derived response already has the date that the conventions ask for
-    of_visit = _scan_days(tables.get("measurement"), overall, stated, partial)
-    first, last = (np.where(reported, days, stated) for days in of_visit)
+    first[reported], last[reported] = _scan_days(tables.get("measurement"), overall[reported], stated[reported], partial)
     progressed_on = first if conventions.pd_scan_date == "earliest" else last
     if conventions.backdate_equivocal and "progression_on" in overall:
         moved = on_days(overall["progression_on"], partial)
@@ -167,20 +167,34 @@ def _assessments(
 
 
 def _scan_days(measured: pd.DataFrame | None, overall: pd.DataFrame, stated: Ints, partial: str) -> tuple[Ints, Ints]:
-    """First and last scan of each response's visit and reader, as measured; the response's own date where nothing was."""
+    """First and last scan of each response's visit and reader, as measured.
+
+    The response's own date where nothing was measured, and where responses of several dates share a visit (UNSCHEDULED).
+    """
     keys = ["subject", "evaluator", "evaluator_id", "visit"]
-    if measured is None or not len(measured) or not set(keys) <= set(overall.columns) | {"evaluator_id"}:
+    if measured is None or not len(measured) or not len(overall) or not set(keys) <= set(overall.columns) | {"evaluator_id"}:
         return stated, stated
     codes = [col.shared_codes([overall, measured], key)[0] for key in keys]
-    whole = col.combined([np.concatenate(c) for c in codes])
-    ours, theirs = whole[: len(overall)], whole[len(overall) :]
+    numbers = [col.numbers(table, "visit_number") for table in (overall, measured)]
+    whole = [np.concatenate(c) for c in codes]
+    if all((~np.isnan(found)).any() for found in numbers):
+        whole.append(pd.factorize(np.concatenate(numbers))[0].astype(np.int64))
+    key = col.combined(whole)
+    ours, theirs, size = key[: len(overall)], key[len(overall) :], int(key.max(initial=0)) + 1
     days = col.days(measured["on"], partial)
     usable = (days != NO_DAY) & (codes[3][1] >= 0)
-    first, last = np.full(whole.max(initial=0) + 1, NO_DAY), np.full(whole.max(initial=0) + 1, -NO_DAY)
-    np.minimum.at(first, theirs[usable], days[usable])
-    np.maximum.at(last, theirs[usable], days[usable])
-    known = first[ours] != NO_DAY
+    first, last = _span(theirs[usable], days[usable], size)
+    lowest, highest = _span(ours, stated, size)
+    known = (first[ours] != NO_DAY) & (lowest[ours] == highest[ours])
     return np.where(known, first[ours], stated), np.where(known, last[ours], stated)
+
+
+def _span(at: Ints, days: Ints, size: int) -> tuple[Ints, Ints]:
+    """The first and the last of the days at each place."""
+    first, last = np.full(size, NO_DAY), np.full(size, -NO_DAY)
+    np.minimum.at(first, at, days)
+    np.maximum.at(last, at, days)
+    return first, last
 
 
 CONTACTS: tuple[tuple[str, str, str, str], ...] = (

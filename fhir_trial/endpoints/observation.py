@@ -35,12 +35,7 @@ class Observation:
 
     def place(self, subject: "pd.Series[str]") -> Ints:
         """Where each subject stands, -1 for one that the subject table lacks."""
-        if isinstance(subject.dtype, pd.CategoricalDtype):
-            named = self.subjects.get_indexer(pd.Index(subject.cat.categories.astype(object)))
-            places: Ints = np.append(named, -1)[subject.cat.codes.to_numpy()]
-        else:
-            places = self.subjects.get_indexer(pd.Index(subject.astype(object)))
-        return places.astype(np.int64)
+        return col.places(subject, self.subjects)
 
 
 def observe(tables: Mapping[str, pd.DataFrame], conventions: Conventions) -> Observation:

@@ -111,9 +111,7 @@ def read(tables: dict[str, pd.DataFrame], conventions: Conventions) -> Readings:
 
 def _places(names: Strings, values: "pd.Series[Any]") -> Ints:
     """Where each value stands in `names`, -1 where it does not."""
-    if not values.notna().any():
-        return np.full(len(values), -1)
-    return pd.Index(names).get_indexer(pd.Index(values.astype(object))).astype(np.int64)
+    return col.places(values, pd.Index(names, dtype=object))
 
 
 def _split(codes: Ints, frames: list[pd.DataFrame]) -> list[Ints]:

@@ -94,7 +94,7 @@ def _reference(readings: Readings, table: pd.DataFrame, subjects: pd.DataFrame, 
     subjects = subjects.drop_duplicates("subject") if "subject" in subjects else subjects
     days = [col.days(col.column(subjects, name), conventions.partial_date) for name in ("first_dose_on", "enrolled_on")]
     reference = np.append(np.where(days[0] != NO_DAY, days[0], days[1]), NO_DAY)
-    place = pd.Index(col.column(subjects, "subject").astype(object)).get_indexer(pd.Index(readings.who["subject"]))
+    place = col.places(readings.who["subject"], pd.Index(col.column(subjects, "subject").astype(object)))
     first = np.full(len(readings.who), NO_DAY)
     np.minimum.at(first, table["reading"].to_numpy(), table["first_day"].to_numpy())
     known = reference[place]
