@@ -111,7 +111,8 @@ class Server:
     name: str
     base_url: str
     token: Secret | None = None
-    profile: str = "generic"
+    profile: str | None = None
+    """What kind of server it is (a name of `sync/profiles`); None: it is recognised."""
     research_store: bool = False
     time_zone: str | None = None
     deadline_seconds: float = DEADLINE_SECONDS
@@ -223,7 +224,7 @@ def _server(name: str, settings: Mapping[str, Any], deadline_seconds: float) -> 
         name=name if "://" not in name else "URL",
         base_url=settings["base_url"],
         token=Secret.parse(settings["token"]) if settings.get("token") else None,
-        profile=settings.get("profile", "generic"),
+        profile=settings.get("profile") or None,
         research_store=_truth(settings.get("research_store", False), f"{place}, research_store"),
         time_zone=zone,
         deadline_seconds=deadline_seconds,

@@ -32,7 +32,7 @@ def path(tmp_path):
 def test_a_server_of_the_file(path):
     server = load(path, {}).server("research")
     assert (server.base_url, server.research_store, server.time_zone) == ("https://fhir.example.org/r4", True, "America/New_York")
-    assert (server.profile, server.deadline_seconds, server.token) == ("generic", 30.0, Secret("env", "RESEARCH_TOKEN"))
+    assert (server.profile, server.deadline_seconds, server.token) == (None, 30.0, Secret("env", "RESEARCH_TOKEN"))
     assert not load(path, {}).server("hospital").research_store
 
 

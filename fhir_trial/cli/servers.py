@@ -1,5 +1,6 @@
-"""Commands that talk to a server: the plan of a sync and its carrying out, reading a study, and what a server can do."""
+"""Commands that talk to a server: the plan of a sync and its carrying out, and reading a study."""
 
+import datetime as dt
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,11 +8,13 @@ import typer
 
 from fhir_trial import config
 from fhir_trial.cli.output import say, say_findings, show, show_counts, show_json, terminal_progress
+from fhir_trial.errors import InputError, UsageError
 from fhir_trial.mapping.keys import BASE
-from fhir_trial.sync.capability import ServerInfo
-from fhir_trial.sync.folder import FolderWriter, read_folder
+from fhir_trial.sources.study_file import load_study
+from fhir_trial.sync.decide import Choices
+from fhir_trial.sync.folder import FolderWriter, read_folder, read_manifest
 from fhir_trial.sync.journal import Journal
-from fhir_trial.sync.plan import Choices, make_plan
+from fhir_trial.sync.plan import make_plan
 from fhir_trial.sync.pull import of_study, trial_types
 from fhir_trial.sync.pull import pull as pull_types
 from fhir_trial.sync.push import apply as apply_plan
@@ -23,15 +26,18 @@ Token = Annotated[str | None, typer.Option(help="Where the token stands: env:NAM
 Store = Annotated[bool, typer.Option("--research-store", help="The server may hold pseudonymous patients.")]
 Deadline = Annotated[float | None, typer.Option(help="Seconds that one exchange with its retries may take.")]
 Json = Annotated[bool, typer.Option("--json", help="Report as JSON.")]
+Profile = Annotated[str | None, typer.Option(help="What kind of server it is, instead of recognising it; doctor names them.")]
+Study = Annotated[str | None, typer.Option("--study", help="The study's id or file, where the manifest names none.")]
 Version = Annotated[str | None, typer.Option("--fhir", help="FHIR version, r4 or r5.")]
+
+
+def server_flags(token: str | None, research_store: bool, deadline: float | None, profile: str | None) -> dict[str, Any]:
+    """What the options of a command say of its server, as the configuration takes it."""
+    return {"token": token, "research_store": "true" if research_store else None, "deadline": deadline, "profile": profile}
 
 
 def _open(server: str | None, fhir: str | None, flags: dict[str, Any]) -> Connection:
     return connect(config.load(flags=flags).server(server), fhir)
-
-
-def _flags(token: str | None, research_store: bool, deadline: float | None) -> dict[str, Any]:
-    return {"token": token, "research_store": "true" if research_store else None, "deadline": deadline}
 
 
 def sync(
@@ -39,9 +45,11 @@ def sync(
     server: Server = None,
     apply: Annotated[bool, typer.Option("--apply", help="Carry the plan out.")] = False,
     prefer: Annotated[str | None, typer.Option(help="Settle conflicts: source or server.")] = None,
-    delete: Annotated[bool, typer.Option("--delete", help="Also delete what we wrote and the folder lacks.")] = False,
+    delete: Annotated[bool, typer.Option("--delete-absent", "--delete", help="Also delete what we wrote and the folder lacks.")] = False,
     show_values: Annotated[bool, typer.Option("--show-values", help="Show the values that differ: subject data.")] = False,
+    study: Study = None,
     fhir: Version = None,
+    profile: Profile = None,
     token: Token = None,
     research_store: Store = False,
     deadline: Deadline = None,
@@ -49,11 +57,12 @@ def sync(
 ) -> int:
     """Show what a sync would create, update, leave or conflict over; with --apply do it. 1 when there are conflicts."""
     resources = list(read_folder(folder))
-    choices = Choices(prefer=prefer, delete=delete)  # type: ignore[arg-type] # checked by Choices itself
     with (
-        _open(server, folder_version(folder, fhir), _flags(token, research_store, deadline)) as connection,
+        _open(server, folder_version(folder, fhir), server_flags(token, research_store, deadline, profile)) as connection,
         Journal.of_folder(folder) as journal,
     ):
+        blinded = _is_blinded(folder, study, connection.info.research_store)
+        choices = Choices(prefer, delete, withhold_arm=blinded)  # type: ignore[arg-type] # checked by Choices itself
         plan = connection.run(make_plan(resources, connection.info, journal.synced(connection.info.base_url), choices))
         if not apply:
             show_json({"plan": plan.counts(), "lines": list(plan.lines(show_values))}) if as_json else _show_plan(plan, show_values)
@@ -62,6 +71,21 @@ def sync(
     show_json(report.counts()) if as_json else show_counts(str(folder), report.counts())
     say_findings(report.findings)
     return 0 if report.is_clean else 1
+
+
+def _is_blinded(folder: Path, study: str | None, research_store: bool) -> bool:
+    """Whether the folder's study is blinded today; where nobody knows the study, that is said."""
+    if research_store:
+        return False
+    manifest = read_manifest(folder)
+    name = study or (manifest.study if manifest else None)
+    try:
+        return name is not None and load_study(name).is_blinded_on(dt.date.today().isoformat())
+    except (InputError, UsageError):
+        if study is not None:
+            raise
+        say(f"study {name} is not known here, so whether it is blinded is not: name its file with --study")
+        return False
 
 
 def _show_plan(plan: Any, show_values: bool) -> None:
@@ -76,12 +100,13 @@ def pull(
     study: Annotated[str | None, typer.Option(help="Only this study's resources.")] = None,
     types: Annotated[list[str] | None, typer.Option("--type", help="Only these resource types.")] = None,
     fhir: Version = None,
+    profile: Profile = None,
     token: Token = None,
     deadline: Deadline = None,
     as_json: Json = False,
 ) -> int:
     """Read a study, or every trial resource, from a server into a folder whose manifest proves it complete."""
-    with _open(server, fhir, _flags(token, False, deadline)) as connection, FolderWriter(out) as writer:
+    with _open(server, fhir, server_flags(token, False, deadline, profile)) as connection, FolderWriter(out) as writer:
         wanted = trial_types(connection.info, types or ())
         keep = of_study(f"{BASE}sid/", study) if study else None
         pulled = connection.run(pull_types(wanted, writer.take, keep, terminal_progress()))
@@ -89,35 +114,3 @@ def pull(
     show_json({"counts": pulled.counts}) if as_json else show_counts(str(out), pulled.counts)
     say_findings(pulled.findings)
     return 0
-
-
-def doctor(
-    server: Server = None,
-    fhir: Version = None,
-    token: Token = None,
-    research_store: Store = False,
-    deadline: Deadline = None,
-    as_json: Json = False,
-) -> int:
-    """Say what a server can do and which way of writing follows."""
-    with _open(server, fhir, _flags(token, research_store, deadline)) as connection:
-        lines = _advice(connection.info)
-    if as_json:
-        show_json(lines)
-    else:
-        show("\n".join(f"{name}: {text}" for name, text in lines.items()))
-    if not connection.info.research_store:
-        say("pseudonymous patients are not written to this server: declare it with research_store = true if it is one")
-    return 0
-
-
-def _advice(info: ServerInfo) -> dict[str, str]:
-    readable = trial_types(info)
-    refused = {name: reason for name in readable if (reason := info.why_not_written(name))}
-    return {
-        "server": info.software or "unnamed",
-        "FHIR": info.fhir_version,
-        "writes": "in transactions" if info.transactions else "one by one",
-        "read": ", ".join(readable) or "nothing",
-        "not written": "; ".join(f"{name}: {reason}" for name, reason in refused.items()) or "nothing",
-    }

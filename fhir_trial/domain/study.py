@@ -120,6 +120,8 @@ class StudyDefinition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     description: str | None = None
     started_on: When | None = None
     ended_on: When | None = None
+    blinded_until: When | None = None
+    """Until then (a partial date: until its end) no server but a research store is told who is in which arm."""
     eligibility: Eligibility = Eligibility()
     grading: str | None = None
     """How adverse events are graded, such as CTCAE 4.03."""
@@ -130,6 +132,13 @@ class StudyDefinition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     references: tuple[str, ...] = ()
     """Where each fact comes from."""
+
+    def is_blinded_on(self, day: str) -> bool:
+        """Whether the arms are not to be told on that day (ISO)."""
+        if self.blinded_until is None:
+            return False
+        shown = day[: len(self.blinded_until)]
+        return shown < self.blinded_until or (shown == self.blinded_until and len(shown) < len(day))
 
     def endpoint(self, name: str) -> EndpointDefinition:
         """The endpoint of that name; KeyError if the study has none."""

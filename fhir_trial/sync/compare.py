@@ -66,7 +66,7 @@ class _Target:
 def differences(theirs: Resource, ours: Resource, keys: Keys) -> tuple[Difference, ...]:
     """What would change on the server if ours were written over theirs; empty when they say the same."""
     with _depth_checked(ours):
-        if _stated(theirs) == _stated(ours):
+        if stated(theirs) == stated(ours):
             return tuple(_meta(theirs, ours))
         return (*_walk("", canonical(theirs, keys), canonical(ours, keys)), *_meta(theirs, ours))
 
@@ -74,7 +74,12 @@ def differences(theirs: Resource, ours: Resource, keys: Keys) -> tuple[Differenc
 def digest(resource: Resource) -> str:
     """sha256 of what a resource says by itself: a reference counts by its own identifier, whatever else is at hand."""
     with _depth_checked(resource):
-        return hashlib.sha256(json.encode(_plain(canonical(resource, {})))).hexdigest()
+        return hashlib.sha256(canonical_bytes(stated(resource))).hexdigest()
+
+
+def canonical_bytes(members: Resource) -> bytes:
+    """Members of a resource in one spelling and order: equal for all that say the same."""
+    return json.encode(_plain({name: _canonical(value, {}) for name, value in members.items()}))
 
 
 @contextmanager
@@ -89,10 +94,10 @@ def _depth_checked(resource: Resource) -> Iterator[None]:
 
 def canonical(resource: Resource, keys: Keys) -> Resource:
     """The resource without what is ignored, numbers, instants and references each in one form."""
-    return {name: _canonical(value, keys) for name, value in _stated(resource).items()}
+    return {name: _canonical(value, keys) for name, value in stated(resource).items()}
 
 
-def _stated(resource: Resource) -> Resource:
+def stated(resource: Resource) -> Resource:
     """The resource without what is ignored; most are equal as they stand, which saves bringing them into one form."""
     left_out = _LEFT_OUT.get(str(resource.get("resourceType")), IGNORED["*"])
     return {name: value for name, value in resource.items() if name not in left_out}

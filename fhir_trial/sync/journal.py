@@ -8,16 +8,20 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from fhir_trial.errors import ConfigurationError, PartlyDone
-from fhir_trial.sync.plan import Synced
+from fhir_trial.sync.merge import Base
+from fhir_trial.sync.synced import Synced
 
 FOLDER = ".fhir-trial"
 FILE_NAME = "journal.sqlite"
 Outcome = Literal["done", "refused", "unknown", "settled"]
+_Packed = tuple[dict[str, bytes], dict[str, bytes] | None]
 
 STEPS = (
     """
@@ -41,6 +45,11 @@ STEPS = (
         digest TEXT NOT NULL,
         PRIMARY KEY (server, place, digest)
     ) WITHOUT ROWID;
+    """,
+    """
+    ALTER TABLE synced ADD COLUMN source TEXT;
+    ALTER TABLE synced ADD COLUMN elements BLOB;
+    ALTER TABLE synced ADD COLUMN at TEXT;
     """,
 )
 """The SQL of each schema version; step n makes version n + 1. Steps are only ever added."""
@@ -100,22 +109,22 @@ class Journal:
         with self._writing() as db:
             db.execute("UPDATE request SET outcome = ?, status = ? WHERE number = ?", (outcome, status, number))
 
-    def remember(self, server: str, digests: Mapping[str, str], gone: Iterable[str] = ()) -> None:
+    def remember(self, server: str, held: Mapping[str, Synced], gone: Iterable[str] = ()) -> None:
         """Keep what the server is now known to hold, and forget what is gone; all of it or nothing."""
         gone = list(gone)
+        rows = ((server, place, *_row(synced)) for place, synced in held.items())
         with self._writing() as db:
-            db.executemany("DELETE FROM attempt WHERE server = ? AND place = ?", ((server, place) for place in (*digests, *gone)))
-            db.executemany("INSERT OR REPLACE INTO synced VALUES (?, ?, ?)", ((server, *pair) for pair in digests.items()))
+            db.executemany("DELETE FROM attempt WHERE server = ? AND place = ?", ((server, place) for place in (*held, *gone)))
+            db.executemany("INSERT OR REPLACE INTO synced (server, place, digest, source, elements, at) VALUES (?, ?, ?, ?, ?, ?)", rows)
             db.executemany("DELETE FROM synced WHERE server = ? AND place = ?", ((server, place) for place in gone))
 
     def synced(self, server: str) -> dict[str, Synced]:
         """What the server may hold of our writing, by `Type/id`: what was last synced, and what was sent since."""
-        rows = self._db.execute(
-            "SELECT place, digest FROM synced WHERE server = ?1 UNION ALL SELECT place, digest FROM attempt WHERE server = ?1", (server,)
-        )
-        found: dict[str, Synced] = {}
-        for place, digest in rows:
-            found[place] = Synced((*found[place].digests, digest)) if place in found else Synced((digest,))
+        rows = self._db.execute("SELECT place, digest, source, elements, at FROM synced WHERE server = ?", (server,))
+        found = {row[0]: _synced(*row[1:]) for row in rows}
+        for place, digest in self._db.execute("SELECT place, digest FROM attempt WHERE server = ?", (server,)):
+            known = found.get(place, Synced(()))
+            found[place] = replace(known, digests=(*known.digests, digest))
         return found
 
     def unanswered(self, server: str) -> list[Sent]:
@@ -159,6 +168,18 @@ class Journal:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise PartlyDone(f"{self._path}: the journal cannot be written ({error}); run again to resume") from None
+
+
+def _row(synced: Synced) -> tuple[str, str | None, bytes | None, str | None]:
+    """A row's columns; the elements are packed, and the source's digest stands only where it differs from the server's."""
+    base = synced.base
+    packed = msgspec.msgpack.encode((base.theirs, None if base.ours == base.theirs else base.ours)) if base else None
+    return synced.digests[0], synced.source, packed, synced.at
+
+
+def _synced(digest: str, source: str | None, packed: bytes | None, at: str | None) -> Synced:
+    theirs, ours = msgspec.msgpack.decode(packed, type=_Packed) if packed else ({}, None)
+    return Synced((digest,), source, Base(theirs if ours is None else ours, theirs) if packed else None, at)
 
 
 def _make_private(path: Path) -> None:

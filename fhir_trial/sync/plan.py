@@ -2,55 +2,25 @@
 
 `create`, `update`, `unchanged`, `conflict` (someone else changed it, or holds its id), `refused` (this server may not have it, with
 the reason) and `delete` (only what we wrote ourselves, and only when asked for; absence alone never means it).
+Where both sides changed different elements since the last sync the update brings both together; where they changed the same one, or only
+the other side changed anything, someone must say which holds.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
-from fhir_trial.errors import Finding, Findings, UsageError
+from fhir_trial.errors import Finding, Findings
 from fhir_trial.fhir.http import Exchange
 from fhir_trial.sync.capability import ServerInfo
-from fhir_trial.sync.compare import Difference, Keys, differences, digest, keys_of
+from fhir_trial.sync.compare import Keys, keys_of
+from fhir_trial.sync.decide import ACTIONS, Action, Choices, Decisions, Item
+from fhir_trial.sync.locate import Located, locate
 from fhir_trial.sync.order import groups, place_of, references
-from fhir_trial.sync.search import read_ids
+from fhir_trial.sync.synced import Synced
 
 Resource = dict[str, Any]
-Action = Literal["create", "update", "unchanged", "conflict", "delete", "refused"]
-ACTIONS: tuple[Action, ...] = ("create", "update", "unchanged", "conflict", "delete", "refused")
-
-
-@dataclass(frozen=True, slots=True)
-class Synced:
-    """What the server may hold of our writing: the digest of what was last synced, and of what was sent without an answer since."""
-
-    digests: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """What happens to one resource; its repr shows no content."""
-
-    action: Action
-    place: str
-    """`Type/id`."""
-    resource: Resource | None = field(default=None, repr=False)
-    """Ours; None for a deletion."""
-    version: str | None = None
-    """The server's version that the decision rests on."""
-    differences: tuple[Difference, ...] = ()
-    reason: str | None = None
-
-    @property
-    def type(self) -> str:
-        """The resource type."""
-        return self.place.partition("/")[0]
-
-    @property
-    def id(self) -> str:
-        """The logical id."""
-        return self.place.partition("/")[2]
 
 
 @dataclass(frozen=True)
@@ -60,6 +30,8 @@ class Plan:
     server: ServerInfo
     items: tuple[Item, ...]
     keys: Keys = field(repr=False)
+    where: dict[str, str] = field(repr=False)
+    """Our `Type/id` to the server's, where it gave an id of its own."""
 
     def counts(self) -> dict[str, int]:
         """How many items of each action, every action named."""
@@ -74,25 +46,12 @@ class Plan:
         """The plan in words, a line an item that is not unchanged; values are masked unless asked for."""
         for item in self.items:
             if item.action != "unchanged":
-                detail = item.reason or "; ".join(d.describe(show_values) for d in item.differences)
+                detail = "; ".join([*filter(None, [item.reason]), *(d.describe(show_values) for d in item.differences)])
                 yield f"{item.action} {item.place}{f': {detail}' if detail else ''}"
 
     def __repr__(self) -> str:
         """Counts only."""
         return f"Plan({self.counts()})"
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """What was asked for: `prefer` settles conflicts for ours (`source`) or theirs (`server`), `delete` removes what left the source."""
-
-    prefer: Literal["source", "server"] | None = None
-    delete: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse another word."""
-        if self.prefer not in (None, "source", "server"):
-            raise UsageError("prefer: expected source or server")
 
 
 def make_plan(
@@ -105,29 +64,39 @@ def make_plan(
     """
     ours = _by_place(resources)
     synced, choices = synced or {}, choices or Choices()
-    keys = {place: next(iter(sorted(keys_of(resource))), None) for place, resource in ours.items()}
-    decide = _Decisions(server, synced, choices, {place: key for place, key in keys.items() if key})
     gone = sorted(set(synced) - set(ours)) if choices.delete else []
-    theirs = yield from read_places(place for place in (*ours, *gone) if server.holds(place.partition("/")[0]))
-    items = {place: decide.ours(place, resource, theirs.get(place)) for place, resource in ours.items()}
+    where = {place: known.at for place, known in synced.items() if known.at is not None}
     targets = {place: list(references(resource)) for place, resource in ours.items()}
+    outside = _patients_outside(targets, ours) if not server.research_store else set()
+    located = yield from locate([*ours, *gone], ours, server, where)
+    strangers = yield from locate([], {}, server, {}, apart=sorted(outside))
+    _note_places(where, located)
+    decide = Decisions(server, synced, choices, _keys(ours, where), where)
+    items = {place: decide.ours(resource, located) for place, resource in ours.items()}
     ordered = [place for group in groups(targets) for place in group]
-    _refuse_dependents(items, targets, ordered)
-    removed = [decide.gone(place, theirs[place]) for place in gone if place in theirs]
-    return Plan(server, (*(items[place] for place in ordered), *_referrers_first(removed, theirs)), decide.keys)
+    _refuse_dependents(items, targets, ordered, outside - strangers.theirs.keys())
+    removed = [decide.gone(place, located.theirs[place]) for place in gone if place in located.theirs]
+    return Plan(server, (*(items[place] for place in ordered), *_referrers_first(removed, located.theirs)), decide.keys, where)
 
 
-def read_places(places: Iterable[str]) -> Exchange[dict[str, Resource]]:
-    """What the server has of these `Type/id`s."""
-    by_type: dict[str, list[str]] = {}
-    for place in places:
-        resource_type, _, identity = place.partition("/")
-        by_type.setdefault(resource_type, []).append(identity)
-    found: dict[str, Resource] = {}
-    for resource_type, ids in sorted(by_type.items()):
-        rows = yield from read_ids(resource_type, sorted(ids))
-        found.update((f"{resource_type}/{identity}", row) for identity, row in rows.items())
-    return found
+def _keys(ours: Mapping[str, Resource], where: Mapping[str, str]) -> dict[str, str]:
+    """Business keys by place, by the server's places too."""
+    keys = {place: min(found) for place, resource in ours.items() if (found := keys_of(resource))}
+    return keys | {there: keys[place] for place, there in where.items() if place in keys}
+
+
+def _note_places(where: dict[str, str], located: Located) -> None:
+    """Remember where the server keeps what it gave ids of its own."""
+    for place, theirs in located.theirs.items():
+        there = place_of(theirs)
+        if there != place:
+            where[place] = there
+        else:
+            where.pop(place, None)
+
+
+def _patients_outside(targets: Mapping[str, list[str]], ours: Mapping[str, Resource]) -> set[str]:
+    return {t for listed in targets.values() for t in listed if t.startswith("Patient/") and t not in ours}
 
 
 def _by_place(resources: Iterable[Resource]) -> dict[str, Resource]:
@@ -144,67 +113,15 @@ def _by_place(resources: Iterable[Resource]) -> dict[str, Resource]:
     return found
 
 
-class _Decisions:
-    """The decision on one resource, from ours, theirs and what was last synced."""
-
-    def __init__(self, server: ServerInfo, synced: Mapping[str, Synced], choices: Choices, keys: Keys) -> None:
-        self._server, self._synced, self._choices, self.keys = server, synced, choices, keys
-
-    def ours(self, place: str, resource: Resource, theirs: Resource | None) -> Item:
-        """What happens to a resource of ours."""
-        item = self._wanted(place, resource, theirs)
-        if item.action not in ("create", "update"):
-            return item
-        reason = self._server.why_not_written(item.type)
-        if reason is None and item.type == "Patient" and not self._server.research_store:
-            reason = "a pseudonymous Patient is written only to a server declared a research store (research_store = true)"
-        return replace(item, action="refused", reason=reason) if reason else item
-
-    def gone(self, place: str, theirs: Resource) -> Item:
-        """What happens to a resource that we wrote and no longer have."""
-        changed = digest(theirs) not in self._synced[place].digests
-        if changed and self._choices.prefer is None:
-            return Item("conflict", place, version=version_of(theirs), reason="no longer in the source, but changed on the server")
-        if changed and self._choices.prefer == "server":
-            return Item("unchanged", place, version=version_of(theirs), reason="kept as on the server")
-        return Item("delete", place, version=version_of(theirs), reason="no longer in the source")
-
-    def _wanted(self, place: str, resource: Resource, theirs: Resource | None) -> Item:
-        if theirs is None:
-            return Item("create", place, resource, reason="it was deleted on the server" if place in self._synced else None)
-        version = version_of(theirs)
-        if keys_of(resource) and keys_of(theirs) and not keys_of(resource) & keys_of(theirs):
-            return Item("conflict", place, resource, version, reason="another resource holds this id on the server")
-        found = differences(theirs, resource, self.keys)
-        if not found:
-            return Item("unchanged", place, resource, version)
-        reason = self._changed_there(place, resource, theirs)
-        if reason is None or self._choices.prefer == "source":
-            return Item("update", place, resource, version, found)
-        if self._choices.prefer == "server":
-            return Item("unchanged", place, resource, version, reason="kept as on the server")
-        return Item("conflict", place, resource, version, found, reason)
-
-    def _changed_there(self, place: str, resource: Resource, theirs: Resource) -> str | None:
-        last = self._synced.get(place)
-        if last is None or digest(theirs) in last.digests:
-            return None
-        ours_changed = digest(resource) not in last.digests
-        return "changed on both sides since the last sync" if ours_changed else "changed on the server since the last sync"
-
-
-def version_of(resource: Resource) -> str | None:
-    """`meta.versionId`."""
-    meta = resource.get("meta")
-    version = meta.get("versionId") if isinstance(meta, dict) else None
-    return version if isinstance(version, str) else None
-
-
-def _refuse_dependents(items: dict[str, Item], targets: Mapping[str, list[str]], ordered: list[str]) -> None:
+def _refuse_dependents(items: dict[str, Item], targets: Mapping[str, list[str]], ordered: list[str], strangers: set[str]) -> None:
     """Refuse what refers to something refused: the server would answer that the reference leads nowhere."""
     for place in ordered:
         item = items[place]
-        if item.action in ("create", "update") and any(_is_missing(items.get(t)) for t in targets[place]):
+        if item.action not in ("create", "update"):
+            continue
+        if not strangers.isdisjoint(targets[place]):
+            items[place] = replace(item, action="refused", reason="it is about a patient whom this server does not have")
+        elif any(_is_missing(items.get(t)) for t in targets[place]):
             items[place] = replace(item, action="refused", reason="it refers to a resource that is refused")
 
 

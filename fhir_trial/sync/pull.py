@@ -29,6 +29,8 @@ TRIAL_TYPES = (
     "Consent",
     "BodyStructure",
     "MedicationAdministration",
+    "MedicationRequest",
+    "MedicationDispense",
     "MedicationStatement",
     "MedicationUsage",
     "Procedure",
@@ -113,4 +115,4 @@ def of_study(system_prefix: str, value_prefix: str) -> Keep:
 
 def _is_searchable(server: ServerInfo, resource_type: str) -> bool:
     known = server.types.get(resource_type)
-    return known is not None and "search-type" in known.interactions
+    return known is not None and server.holds(resource_type) and "search-type" in known.interactions

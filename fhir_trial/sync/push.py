@@ -1,24 +1,31 @@
 """Carrying a plan out so that exactly one copy of everything is on the server, whatever breaks on the way.
 
-Every write is a PUT to an id of ours, updates only of the version that was seen. A request goes into the journal before it is sent.
+Where the server takes ids of ours every write is a PUT to one; elsewhere a create is a POST, on the condition that nothing has its
+business key where the server heeds that, and else only after a search. Updates are of the version that was seen. A request goes into the
+journal before it is sent.
 Where its fate is not known, or the server names a conflict, the server is read and each resource settled by what it holds: done, still
 to do, or a conflict. Nothing is sent twice on a guess.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fhir_trial.errors import ConfigurationError, Finding, PartlyDone, ServerError, Unreachable
 from fhir_trial.fhir import bundles, json
 from fhir_trial.fhir.http import Exchange, Request, Response
+from fhir_trial.fhir.references import literal
 from fhir_trial.progress import Progress, silent
 from fhir_trial.sync.capability import ServerInfo
-from fhir_trial.sync.compare import differences, digest
+from fhir_trial.sync.compare import differences, digest, keys_of
+from fhir_trial.sync.decide import Choices, Item, version_of
 from fhir_trial.sync.failures import BadAnswer, Interrupted, OutOfTime, issues, read_object, refusal
 from fhir_trial.sync.journal import Journal
-from fhir_trial.sync.order import chunks, groups, references
-from fhir_trial.sync.plan import Choices, Item, Plan, Synced, make_plan, read_places, version_of
+from fhir_trial.sync.locate import locate, moved, server_copy
+from fhir_trial.sync.order import chunks, groups, place_of, references
+from fhir_trial.sync.plan import Plan, make_plan
+from fhir_trial.sync.search import search_url
+from fhir_trial.sync.synced import Synced, remembered
 
 Resource = dict[str, Any]
 
@@ -84,7 +91,8 @@ def apply(plan: Plan, journal: Journal, progress: Progress = silent) -> Exchange
     total = len(plan.of("create", "update", "delete"))
     try:
         for chunk in _in_order(plan):
-            yield from work.write(chunk, as_transaction=plan.server.transactions)
+            together = plan.server.transactions and all(item.identity == "client-id" for item in chunk)
+            yield from work.write(chunk, together)
             progress("writing", work.report.written, total)
     except (Unreachable, ServerError, ConfigurationError) as error:
         if work.report.written == 0:
@@ -110,6 +118,7 @@ class _Work:
     def __init__(self, plan: Plan, journal: Journal) -> None:
         self._plan, self._journal, self._server = plan, journal, plan.server.base_url
         self._missing: set[str] = set()
+        self._where = dict(plan.where)
         self.report = Report(unchanged=len(plan.of("unchanged")))
         for item in plan.of("conflict", "refused"):
             self._set_aside(item)
@@ -120,8 +129,15 @@ class _Work:
             self._journal.close_request(sent.number, "settled")
             self.report.resumed += 1
         known = self._journal.synced(self._server)
-        same = {i.place: digest(i.resource) for i in self._plan.of("unchanged") if i.resource and i.reason is None}
-        self._journal.remember(self._server, {place: said for place, said in same.items() if known.get(place) != Synced((said,))})
+        unchanged = (item for item in self._plan.of("unchanged") if item.resource is not None and not _is_settled(item))
+        news = {item.place: self._synced(item) for item in unchanged if not self._is_known(item, known.get(item.place))}
+        self._journal.remember(self._server, news)
+
+    def _is_known(self, item: Item, known: Synced | None) -> bool:
+        """Whether the journal says already what there is to say of an item that both sides agree on: most, and cheaply told."""
+        if known is None or known.base is None or item.source is not None or known.source is not None:
+            return False
+        return known.digests == (self._digest(item),) and known.at == self._where.get(item.place)
 
     def write(self, items: list[Item], as_transaction: bool) -> Exchange[None]:
         """Write some items, together or one by one, until each is done, in conflict or rejected."""
@@ -153,8 +169,8 @@ class _Work:
 
     def _send(self, items: list[Item], as_transaction: bool) -> Exchange[tuple[Response | None, Exception]]:
         """Send one request, with its row in the journal before and its outcome after."""
-        request = _transaction(items, self._plan.server) if as_transaction else _single(items[0])
-        number = self._journal.begin(self._server, {item.place: digest(item.resource) if item.resource else None for item in items})
+        request = _transaction(items, self._plan.server) if as_transaction else _single(items[0], self._where)
+        number = self._journal.begin(self._server, {item.place: self._digest(item) for item in items})
         try:
             response = yield request
         except (Interrupted, BadAnswer) as error:
@@ -166,14 +182,19 @@ class _Work:
         accepted = _is_accepted(response, items, as_transaction)
         refused = _is_rejected(response) or response.status in _CONFLICT
         self._journal.close_request(number, "done" if accepted else "refused" if refused else "unknown", response.status)
+        if accepted and not as_transaction:
+            self._note_place(items[0], response)
         return response, _why_not(request, response)
 
     def _settle(self, items: Sequence[Item]) -> Exchange[list[Item]]:
         """Read the server and settle each item by what it holds; what is still to be done comes back."""
-        theirs = yield from read_places(item.place for item in items)
+        ours = {item.place: item.resource for item in items if item.resource is not None}
+        located = yield from locate((item.place for item in items), ours, self._plan.server, self._where)
         pending, done = [], []
         for item in items:
-            current = theirs.get(item.place)
+            current = located.theirs.get(item.place)
+            if current is not None and place_of(current) != item.place:
+                self._where[item.place] = place_of(current)
             if self._is_there(item, current):
                 done.append(item)
             elif (version_of(current) if current else None) == item.version:
@@ -187,7 +208,7 @@ class _Work:
     def _is_there(self, item: Item, current: Resource | None) -> bool:
         if item.resource is None or current is None:
             return item.resource is None and current is None
-        return not differences(current, item.resource, self._plan.keys)
+        return not differences(current, moved(item.resource, self._where), self._plan.keys)
 
     def _rejected(self, items: list[Item], response: Response, as_transaction: bool) -> Exchange[None]:
         """Find whose fault it is: the server rejects a transaction whole, so its resources are sent one by one."""
@@ -214,11 +235,26 @@ class _Work:
         return True
 
     def _done(self, items: Sequence[Item]) -> None:
-        written = {item.place: digest(item.resource) for item in items if item.resource is not None}
+        written = {item.place: self._synced(item) for item in items if item.resource is not None}
         self._journal.remember(self._server, written, [item.place for item in items if item.resource is None])
         for item in items:
             name = {"create": "created", "update": "updated"}.get(item.action, "deleted")
             setattr(self.report, name, getattr(self.report, name) + 1)
+
+    def _synced(self, item: Item) -> Synced:
+        held = moved(item.resource, self._where)
+        return remembered(item.source if item.source is not None else item.resource or {}, held, self._where.get(item.place))
+
+    def _digest(self, item: Item) -> str | None:
+        return digest(moved(item.resource, self._where)) if item.resource is not None else None
+
+    def _note_place(self, item: Item, response: Response) -> None:
+        """Remember where the server put what it gave an id of its own; where it does not say, the next run finds out."""
+        if item.action != "create" or item.identity == "client-id":
+            return
+        at = literal((response.header("Location") or response.header("Content-Location") or "").partition("?")[0])
+        if at is not None and at.type == item.type:
+            self._where[item.place] = f"{at.type}/{at.id}"
 
     def _set_aside(self, item: Item) -> None:
         listed = self.report.refused if item.action == "refused" else self.report.conflicts
@@ -239,12 +275,29 @@ def _entry(item: Item, base_url: str) -> bundles.Entry:
     return bundles.update(item.resource, match) | {"fullUrl": f"{base_url}/{item.place}"}
 
 
-def _single(item: Item) -> Request:
-    match = _etag(item)
-    headers = {"If-Match": match} if match else {}
+def _single(item: Item, where: Mapping[str, str]) -> Request:
+    headers, match = {"Content-Type": "application/fhir+json"}, _etag(item)
+    if match:
+        headers["If-Match"] = match
     if item.resource is None:
-        return Request("DELETE", item.place, headers)
-    return Request("PUT", item.place, {"Content-Type": "application/fhir+json", **headers}, json.encode(item.resource))
+        return Request("DELETE", where.get(item.place, item.place), {name: value for name, value in headers.items() if name == "If-Match"})
+    if item.identity == "client-id":
+        return Request("PUT", item.place, headers, json.encode(item.resource))
+    if item.action == "create":
+        condition = {"If-None-Exist": _condition(item.resource)} if item.identity == "conditional" else {}
+        return Request("POST", item.type, headers | condition, json.encode(server_copy(item.resource, None, where)))
+    place = where.get(item.place, item.place)
+    return Request("PUT", place, headers, json.encode(server_copy(item.resource, place, where)))
+
+
+def _condition(resource: Resource) -> str:
+    """The search that must find nothing: by the business key."""
+    return search_url("", [("identifier", min(keys_of(resource)))]).removeprefix("?")
+
+
+def _is_settled(item: Item) -> bool:
+    """Whether an unchanged item stands as it was remembered: different from the server's, or merely not looked at."""
+    return item.reason is not None and item.source is None
 
 
 def _etag(item: Item) -> str | None:

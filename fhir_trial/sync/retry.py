@@ -90,7 +90,7 @@ def attempts(request: Request, policy: Policy, clock: Callable[[], float], draw:
 
 def is_repeatable(request: Request) -> bool:
     """Whether the request only reads."""
-    return request.method in ("GET", "HEAD")
+    return request.method in ("GET", "HEAD") or (request.method == "POST" and request.url.partition("?")[0].endswith("/_search"))
 
 
 def wished_seconds(response: Response) -> float | None:

@@ -64,20 +64,31 @@ def search_url(resource_type: str, parameters: Sequence[tuple[str, str]]) -> str
     return f"{resource_type}?{query}" if query else resource_type
 
 
-def search(resource_type: str, parameters: Sequence[tuple[str, str]], take: Take, limits: Limits | None = None) -> Exchange[Found]:
+def search(
+    resource_type: str, parameters: Sequence[tuple[str, str]], take: Take, limits: Limits | None = None, post: bool = False
+) -> Exchange[Found]:
     """Read all rows of a search; each page's rows go to `take` before the next page is asked for.
 
+    With `post` the parameters travel in the body, not in a URL that proxies write down.
     Raises `Incomplete` where the rows cannot be shown to be all and each once, `BadAnswer`, `AnswerError` or `ForeignLink` otherwise; what
     was taken before is then not to be used.
     """
     reading = _Reading(resource_type, limits or Limits())
     url: str | None = search_url(resource_type, [*parameters, *([] if _has_count(parameters) else [("_count", str(PAGE_SIZE))])])
+    request = _form(url or "") if post else Request("GET", url or "", _HEADERS)
     while url is not None:
         reading.visit(url)
-        page = yield from ask(Request("GET", url, _HEADERS), "Bundle")
+        page = yield from ask(request if len(reading.links) == 1 else Request("GET", url, _HEADERS), "Bundle")
         take(resource_type, reading.rows_of(page))
         url = _next(page, url, resource_type)
     return reading.end()
+
+
+def _form(url: str) -> Request:
+    """The search of a URL as a form."""
+    resource_type, _, query = url.partition("?")
+    headers = _HEADERS | {"Content-Type": "application/x-www-form-urlencoded"}
+    return Request("POST", f"{resource_type}/_search", headers, query.encode())
 
 
 def _has_count(parameters: Sequence[tuple[str, str]]) -> bool:
@@ -89,7 +100,7 @@ class _Reading:
 
     def __init__(self, resource_type: str, limits: Limits) -> None:
         self._type, self._limits = resource_type, limits
-        self._links: set[str] = set()
+        self.links: set[str] = set()
         self._ids: set[str] = set()
         self._total: int | None = None
         self._empty = 0
@@ -99,10 +110,10 @@ class _Reading:
         """Count a link as followed."""
         parts = urlsplit(url)
         link = f"{parts.path.rpartition('/')[2]}?{parts.query}"
-        if link in self._links:
+        if link in self.links:
             raise self._incomplete("the pages lead in a circle")
-        self._links.add(link)
-        if self._total is None and len(self._links) > self._limits.pages_without_total:
+        self.links.add(link)
+        if self._total is None and len(self.links) > self._limits.pages_without_total:
             raise self._incomplete(f"no end after {self._limits.pages_without_total} pages, and no total is stated")
 
     def rows_of(self, page: Resource) -> list[Resource]:
@@ -181,14 +192,14 @@ def _next(page: Resource, url: str, resource_type: str) -> str | None:
         raise Incomplete(f"GET {resource_type}: the link to the next page is no URL") from None
 
 
-def collect(resource_type: str, parameters: Sequence[tuple[str, str]]) -> Exchange[list[Resource]]:
+def collect(resource_type: str, parameters: Sequence[tuple[str, str]], post: bool = False) -> Exchange[list[Resource]]:
     """All rows of a search, in memory."""
     rows: list[Resource] = []
 
     def take(_: str, page: list[Resource]) -> None:
         rows.extend(page)
 
-    yield from search(resource_type, parameters, take)
+    yield from search(resource_type, parameters, take, post=post)
     return rows
 
 

@@ -1,4 +1,4 @@
-"""A FHIR server in memory, just large enough to be broken: versions, transactions of PUT and DELETE, search by `_id`, pages."""
+"""A FHIR server in memory, just large enough to be broken: versions, transactions of PUT and DELETE, creates, simple searches, pages."""
 
 import copy
 import threading
@@ -10,6 +10,7 @@ from fhir_trial.fhir import bundles, json, outcome
 from fhir_trial.fhir.http import Request, Response
 
 Resource = dict[str, Any]
+_INTERACTIONS = ("read", "create", "update", "delete", "search-type")
 
 
 class MemoryServer:
@@ -36,24 +37,34 @@ class MemoryServer:
                 return _failed(400, "structure")
 
     def _route(self, request: Request, path: str, query: dict[str, str]) -> Response:
-        if request.method == "POST" and path == "" and self.transactions:
-            return self._transaction(json.decode(request.body or b""))
-        if request.method == "GET" and path == "metadata":
-            return _answer(200, self._capability())
-        if request.method == "GET" and "/" not in path:
-            return _answer(200, self.page(path, query))
-        if request.method == "GET" and path in self.held:
-            return _answer(200, self.held[path])
+        if request.method == "POST":
+            return self._post(request, path, query)
+        if request.method == "GET":
+            return self._get(path, query)
         if request.method in ("PUT", "DELETE") and "/" in path:
             resource = json.decode(request.body or b"") if request.method == "PUT" else None
             status, body = self._write(path, resource, request.header("If-Match"))
             return _answer(status, body) if body is not None else _failed(status, "conflict")
         return _failed(404, "not-found")
 
+    def _get(self, path: str, query: dict[str, str]) -> Response:
+        if path == "metadata":
+            return _answer(200, self._capability())
+        if "/" not in path:
+            return _answer(200, self.page(path, query))
+        return _answer(200, self.held[path]) if path in self.held else _failed(404, "not-found")
+
+    def _post(self, request: Request, path: str, query: dict[str, str]) -> Response:
+        if path == "":
+            return self._transaction(json.decode(request.body or b"")) if self.transactions else _failed(404, "not-supported")
+        if path.endswith("/_search"):
+            form = dict(parse_qsl((request.body or b"").decode()))
+            return _answer(200, self.page(path.partition("/")[0], query | form))
+        return self._create(path, json.decode(request.body or b""), request.header("If-None-Exist"))
+
     def page(self, resource_type: str, query: dict[str, str]) -> Resource:
         """One page of a search."""
-        wanted = query["_id"].split(",") if "_id" in query else None
-        rows = [r for place, r in sorted(self.held.items()) if r["resourceType"] == resource_type and (wanted is None or r["id"] in wanted)]
+        rows = [r for _, r in sorted(self.held.items()) if r["resourceType"] == resource_type and _matches(r, query)]
         size, start = min(int(query.get("_count", self.page_size)), self.page_size), int(query.get("_offset", 0))
         found = bundles.bundle("searchset", [{"resource": row, "search": {"mode": "match"}} for row in rows[start : start + size]])
         found["total"] = len(rows)
@@ -62,6 +73,19 @@ class MemoryServer:
             url = f"{self.base_url}/{resource_type}?_count={size}&_offset={start + size}{asked}"
             found["link"] = [{"relation": "next", "url": url}]
         return found
+
+    def _create(self, resource_type: str, resource: Resource, condition: str | None) -> Response:
+        """POST: an id of the server's own, unless something matches the condition."""
+        matches = self.page(resource_type, dict(parse_qsl(condition)))["total"] if condition else 0
+        if matches > 1:
+            return _failed(412, "multiple-matches")
+        if matches == 1:
+            return Response(200)
+        identity = f"s{len(self._versions) + 1}"
+        status, body = self._write(f"{resource_type}/{identity}", {**resource, "id": identity}, None)
+        if body is None:
+            return _failed(status, "invalid")
+        return Response(status, {"Location": f"{self.base_url}/{resource_type}/{identity}/_history/1"})
 
     def _transaction(self, bundle: Resource) -> Response:
         held, versions, writes = copy.copy(self.held), copy.copy(self._versions), self.writes
@@ -98,12 +122,33 @@ class MemoryServer:
         rest = {
             "mode": "server",
             "interaction": [{"code": "transaction"}] if self.transactions else [],
-            "resource": [
-                {"type": name, "updateCreate": True, "interaction": [{"code": code} for code in ("read", "update", "search-type")]}
-                for name in types
-            ],
+            "resource": [{"type": name, "updateCreate": True, "interaction": [{"code": code} for code in _INTERACTIONS]} for name in types],
         }
         return {"resourceType": "CapabilityStatement", "status": "active", "fhirVersion": "4.0.1", "rest": [rest]}
+
+
+def _matches(resource: Resource, query: dict[str, str]) -> bool:
+    """Whether a resource is found by `_id`, `identifier`, `patient` or `subject`, and `category`."""
+    if "_id" in query and resource["id"] not in query["_id"].split(","):
+        return False
+    if "identifier" in query and not set(query["identifier"].split(",")) & keys_of(resource):
+        return False
+    person = query.get("patient", query.get("subject"))
+    if person is not None and f"Patient/{person}" not in _people(resource):
+        return False
+    codes = [coding.get("code") for category in resource.get("category", ()) for coding in category.get("coding", ())]
+    return "category" not in query or query["category"] in codes
+
+
+def _people(resource: Resource) -> set[str]:
+    return {str(resource[name].get("reference")) for name in ("subject", "patient", "individual") if isinstance(resource.get(name), dict)}
+
+
+def keys_of(resource: Resource) -> set[str]:
+    """`system|value` of the identifiers of a resource."""
+    stated = resource.get("identifier", [])
+    listed = stated if isinstance(stated, list) else [stated]
+    return {f"{item.get('system', '')}|{item['value']}" for item in listed if isinstance(item, dict) and item.get("value")}
 
 
 def _answer(status: int, body: Resource) -> Response:

@@ -48,7 +48,7 @@ def connect(server: Server, fhir: str | None = None) -> Connection:
     if server.base_url.startswith(EMBEDDED):
         return connect_embedded(Path(server.base_url.removeprefix(EMBEDDED)), fhir or DEFAULT)
     client = Client(server)
-    info = client.run(discover(client.base_url, research_store=server.research_store, fhir=fhir))
+    info = client.run(discover(client.base_url, server.research_store, fhir, server.profile))
     return Connection(server.name, fhir or _version_of(info), info, client.send, lambda: client.__exit__(None, None, None))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from fhir_trial.errors import ConfigurationError, PartlyDone
 from fhir_trial.mapping.keys import BASE
 from fhir_trial.progress import Progress, silent
+from fhir_trial.sync.decide import Choices
 from fhir_trial.sync.journal import Journal
 from fhir_trial.sync.plan import make_plan
 from fhir_trial.sync.pull import of_study, pull_to_memory, trial_types
@@ -15,16 +16,16 @@ from fhir_trial.trial.connection import Connection
 Resource = dict[str, Any]
 
 
-def push_all(resources: Iterable[Resource], connection: Connection, journal: Journal, progress: Progress = silent) -> Report:
+def push_all(resources: Iterable[Resource], connection: Connection, journal: Journal, choices: Choices | None = None) -> Report:
     """Bring the server to hold `resources`; a second run writes nothing.
 
     Raises `ConfigurationError`, and writes nothing, where the server may not have some of them (patients, where it is no research store);
     `PartlyDone` where it rejected some, or something else stands where they should.
     """
-    plan = connection.run(make_plan(resources, connection.info, journal.synced(connection.info.base_url)))
+    plan = connection.run(make_plan(resources, connection.info, journal.synced(connection.info.base_url), choices))
     if refused := plan.of("refused"):
         raise ConfigurationError(f"nothing was written: {len(refused)} resources may not go to this server; first {refused[0].reason}")
-    report = connection.run(apply(plan, journal, progress))
+    report = connection.run(apply(plan, journal))
     if not report.is_clean:
         first = report.findings[0]
         raise PartlyDone(

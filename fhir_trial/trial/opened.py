@@ -17,6 +17,7 @@ from fhir_trial.fhir.versions import DEFAULT
 from fhir_trial.progress import Progress, silent
 from fhir_trial.sources.sdtm.read import OnError, read_sdtm
 from fhir_trial.sources.study_file import load_study
+from fhir_trial.sync.decide import Choices
 from fhir_trial.sync.folder import read_folder, read_manifest
 from fhir_trial.sync.journal import Journal
 from fhir_trial.sync.push import Report
@@ -30,10 +31,10 @@ NOT_RESOURCES = frozenset({"manifest.json", "loss.json"})
 
 
 def is_fhir_folder(folder: Path) -> bool:
-    """Whether a folder holds FHIR (NDJSON as `pull` and `to-fhir` write it, or Bundles in .json), rather than SDTM."""
-    if read_manifest(folder) is not None or any(folder.glob("*.ndjson")):
+    """Whether a folder holds FHIR (NDJSON as `pull` and `to-fhir` write it, or Bundles in .json), rather than SDTM (which has a DM)."""
+    if read_manifest(folder) is not None:
         return True
-    return any(_bundles(folder)) and not any(path.stem.lower() == "dm" for path in folder.iterdir())
+    return not any(path.stem.lower() == "dm" for path in folder.iterdir()) and (any(folder.glob("*.ndjson")) or any(_bundles(folder)))
 
 
 def _bundles(folder: Path) -> Iterator[Path]:
@@ -160,7 +161,8 @@ class OpenTrial:
             raise ConfigurationError("results are published to a server: open the study with server=...")
         resources = result_resources(self.data, results, self.fhir, dt.datetime.now(dt.UTC))
         with connect(self.server, self.fhir) as connection, Journal(":memory:") as journal:
-            return push_all(resources, connection, journal)
+            blinded = self.study.is_blinded_on(dt.date.today().isoformat())
+            return push_all(resources, connection, journal, Choices(withhold_arm=blinded))
 
 
 def open_trial(study: str, server: str | None = None, folder: str | Path | None = None, fhir: str = DEFAULT) -> OpenTrial:

@@ -7,6 +7,8 @@ import time
 import pytest
 from loop_runs import STUDY, TOKEN
 
+from fhir_trial.data_files import data_dir
+
 ACCESS = ("--token", "env:TESTS_TOKEN")
 
 
@@ -105,3 +107,34 @@ def test_a_server_that_never_answers_ends_with_4_within_the_deadline(command, fo
     if arguments[0] != "demo":  # which first makes its data
         assert waited < 5
         assert said.err.count("\n") == 1
+
+
+def test_doctor_names_the_profile_and_the_strategy(command, access):
+    told = json.loads(command("doctor", *access, "--json").out)
+    assert (told["profile"], told["one copy by"], told["reads"], told["writes"]) == (
+        "embedded",
+        "PUT to our id",
+        "type by type",
+        "in transactions",
+    )
+    named = json.loads(command("doctor", *access, "--profile", "epic-like", "--json").out)
+    assert (named["profile"], named["reads"], named["writes"]) == ("epic-like", "patient by patient", "one by one")
+    assert any(text.startswith("writing ") and "AdverseEvent" in text and "ResearchSubject" in text for text in named["will not work"])
+    assert {one["what"]: one["works"] for one in told["tried"]}["search by POST"] is True
+    assert "works: history since a time" in command("doctor", *access).out
+    assert command("doctor", *access, "--profile", "epic").code == 3
+
+
+def test_the_arm_of_a_blinded_study_stays_here(command, folder, access, tmp_path):
+    group = {"resourceType": "Group", "id": "g", "identifier": [{"system": "urn:g", "value": "g"}], "type": "person", "actual": True}
+    (folder / "Group.ndjson").write_text(json.dumps(group) + "\n", "utf-8")
+    (folder / "manifest.json").unlink()
+    text = (data_dir("studies") / f"{STUDY}.yaml").read_text("utf-8")
+    reasons = {}
+    for until in ("1999", "2999"):
+        study = tmp_path / f"{until}.yaml"
+        study.write_text(f'{text}\nblinded_until: "{until}"\n', "utf-8")
+        reasons[until] = command("sync", folder, *access[:-1], "--fhir", "r4", "--study", study).out
+    assert "arms of a blinded study" not in reasons["1999"]
+    assert "refused Group/g: its members may tell the arms of a blinded study" in reasons["2999"]
+    assert command("sync", folder, *access[:-1], "--fhir", "r4", "--study", "nobody's").code == 2

@@ -10,8 +10,8 @@ from fhir_trial.fhir.http import Request
 from fhir_trial.fhir.json import encode
 from fhir_trial.sync.capability import discover
 from fhir_trial.sync.client import Client
+from fhir_trial.sync.decide import Choices
 from fhir_trial.sync.journal import Journal
-from fhir_trial.sync.plan import Choices
 from fhir_trial.sync.pull import of_study, pull_to_memory
 from fhir_trial.sync.push import push
 

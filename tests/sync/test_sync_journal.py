@@ -10,7 +10,7 @@ import pytest
 
 from fhir_trial.errors import ConfigurationError, PartlyDone
 from fhir_trial.sync.journal import STEPS, Journal
-from fhir_trial.sync.plan import Synced
+from fhir_trial.sync.synced import Synced
 
 
 def test_a_second_sync_of_the_same_folder_refuses(tmp_path):
@@ -48,20 +48,20 @@ def test_what_was_answered_is_closed_and_what_was_not_stays(tmp_path):
 
 def test_what_is_synced_is_kept_by_server_and_forgotten_when_gone():
     with Journal(":memory:") as journal:
-        journal.remember("s", {"Patient/a": "1", "Patient/b": "2"})
-        journal.remember("t", {"Patient/a": "9"})
-        journal.remember("s", {"Patient/a": "3"}, gone=["Patient/b"])
+        journal.remember("s", {"Patient/a": Synced(("1",)), "Patient/b": Synced(("2",))})
+        journal.remember("t", {"Patient/a": Synced(("9",))})
+        journal.remember("s", {"Patient/a": Synced(("3",))}, gone=["Patient/b"])
         assert journal.synced("s") == {"Patient/a": Synced(("3",))}
         assert journal.synced("t") == {"Patient/a": Synced(("9",))}
 
 
 def test_what_was_sent_is_ours_until_the_place_is_settled():
     with Journal(":memory:") as journal:
-        journal.remember("s", {"Patient/a": "1"})
+        journal.remember("s", {"Patient/a": Synced(("1",))})
         journal.begin("s", {"Patient/a": "2", "Patient/b": "5", "Patient/c": None})
         journal.begin("s", {"Patient/a": "2"})
         assert journal.synced("s") == {"Patient/a": Synced(("1", "2")), "Patient/b": Synced(("5",))}
-        journal.remember("s", {"Patient/a": "2"}, gone=["Patient/b"])
+        journal.remember("s", {"Patient/a": Synced(("2",))}, gone=["Patient/b"])
         assert journal.synced("s") == {"Patient/a": Synced(("2",))}
 
 

@@ -12,9 +12,9 @@ from fhir_trial.fhir.json import encode
 from fhir_trial.sync import push as pushing
 from fhir_trial.sync.capability import ServerInfo
 from fhir_trial.sync.compare import digest
+from fhir_trial.sync.decide import Choices
 from fhir_trial.sync.failures import Interrupted
 from fhir_trial.sync.journal import Journal
-from fhir_trial.sync.plan import Choices
 from fhir_trial.testing.memory_server import MemoryServer
 
 NAMES = st.sampled_from("abcde")

@@ -8,9 +8,10 @@ from fhir_trial.errors import ConfigurationError, InputError, PartlyDone, Server
 from fhir_trial.fhir.http import Request, Response, run
 from fhir_trial.fhir.json import encode
 from fhir_trial.sync.capability import ServerInfo, discover
+from fhir_trial.sync.decide import Choices
 from fhir_trial.sync.failures import Interrupted, SignInRefused
 from fhir_trial.sync.journal import Journal
-from fhir_trial.sync.plan import Choices, make_plan
+from fhir_trial.sync.plan import make_plan
 from fhir_trial.sync.push import apply, push
 from fhir_trial.testing.memory_server import MemoryServer
 
@@ -288,7 +289,8 @@ def test_what_a_server_does_not_let_be_written_is_refused_before_it_is_sent():
     [
         ({"updateCreate": True}, None),
         ({}, None),
-        ({"updateCreate": False}, "the server does not take ids of ours for Basic (updateCreate is false)"),
+        ({"updateCreate": False}, "the server does not take ids of ours for Basic (updateCreate is false), and does not let it be created"),
+        ({"updateCreate": False, "interaction": [{"code": "create"}]}, None),
         ({"interaction": [{"code": "read"}]}, "the server does not let Basic be written"),
     ],
 )

@@ -1,0 +1,21 @@
+"""What would unblind: who is in which arm. It is withheld from servers that are no research stores until the study's blind ends."""
+
+from typing import Any
+
+Resource = dict[str, Any]
+
+ARM = {"ResearchSubject": ("assignedArm", "actualArm", "assignedComparisonGroup", "actualComparisonGroup")}
+"""The elements that say a subject's arm, of every FHIR version, with the siblings that hold their extensions."""
+
+
+def without_arm(resource: Resource, theirs: Resource | None = None) -> Resource:
+    """The resource without its arm; what the server says of it already stays as it says it.
+
+    >>> without_arm({"resourceType": "ResearchSubject", "id": "s", "assignedArm": "A", "_assignedArm": {}, "status": "x"})
+    {'resourceType': 'ResearchSubject', 'id': 's', 'status': 'x'}
+    """
+    hidden = {name for element in ARM.get(str(resource.get("resourceType")), ()) for name in (element, f"_{element}")}
+    if not hidden:
+        return resource
+    kept = {name: value for name, value in (theirs or {}).items() if name in hidden}
+    return {name: value for name, value in resource.items() if name not in hidden} | kept
