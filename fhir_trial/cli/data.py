@@ -46,7 +46,7 @@ Version = Annotated[str | None, typer.Option("--fhir", help="FHIR version, r4 or
 OnErrorOption = Annotated[OnError, typer.Option("--on-error", help="Bad rows: keep the good ones, or refuse the run.")]
 
 
-def _pairs(options: list[str] | None, name: str) -> dict[str, str]:
+def pairs(options: list[str] | None, name: str) -> dict[str, str]:
     """`key=value` options as a dict."""
     pairs = {}
     for option in options or []:
@@ -67,7 +67,7 @@ def to_fhir(
     as_json: Json = False,
 ) -> int:
     """Write trial data as FHIR; 1 when there are errors in the data or rows that FHIR could not hold."""
-    data = read_source(source, study, domains=_pairs(domain, "domain"), on_error=on_error.value)
+    data = read_source(source, study, domains=pairs(domain, "domain"), on_error=on_error.value)
     unwritten = Findings()
     resources = by_type(to_resources(data, fhir, unwritten))
     if on_error is OnError.refuse:
@@ -155,8 +155,8 @@ def endpoints(
     as_json: Json = False,
 ) -> int:
     """Derive the endpoints of a trial; 1 when the data have errors."""
-    data = read_source(source, study, fhir, _pairs(domain, "domain"), on_error.value)
-    results = analyse(data, chosen_conventions(data.study, conventions, _pairs(setting, "set")))
+    data = read_source(source, study, fhir, pairs(domain, "domain"), on_error.value)
+    results = analyse(data, chosen_conventions(data.study, conventions, pairs(setting, "set")))
     if on_error is OnError.refuse:
         results.findings.raise_errors()
     out.mkdir(parents=True, exist_ok=True)

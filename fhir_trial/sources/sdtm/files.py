@@ -15,7 +15,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fhir_trial.errors import Finding, Findings, UsageError, require
+from fhir_trial.errors import Finding, Findings, UsageError
+from fhir_trial.sources.sdtm.dataset_json import is_dataset, read_dataset
+from fhir_trial.sources.sdtm.xport import read_xport
 
 Cells = list[str | None]
 
@@ -97,7 +99,7 @@ def read_folder(folder: Path, names: Mapping[str, str], findings: Findings) -> d
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
     files: dict[str, Path] = {}
-    for path in sorted(p for p in folder.iterdir() if p.is_file() and p.suffix.lower() in READERS):
+    for path in sorted(p for p in folder.iterdir() if p.is_file() and _is_data_set(p)):
         if (first := files.setdefault(path.stem.lower(), path)) != path:
             findings.add(Finding("ambiguous-file", path.name, expected=f"one file a domain; {first.name} is used and this one is not"))
     for domain, name in names.items():
@@ -105,6 +107,14 @@ def read_folder(folder: Path, names: Mapping[str, str], findings: Findings) -> d
             files = {other: path for other, path in files.items() if not path.samefile(named)} | {domain: named}
     by_domain = _by_domain(files, names, findings)
     return {domain: raw for domain, path in by_domain.items() if (raw := read_file(domain, path, findings)) is not None}
+
+
+def _is_data_set(path: Path) -> bool:
+    """Whether a file's ending says that it is a data set; JSON may be anything, and is one where it says so or has a domain's name."""
+    ending = path.suffix.lower()
+    if ending not in (".json", ".ndjson"):
+        return ending in READERS
+    return len(path.stem) == 2 or path.stem.lower().startswith("supp") or is_dataset(path)
 
 
 def read_frames(frames: Mapping[str, pd.DataFrame], names: Mapping[str, str], findings: Findings) -> dict[str, RawDomain]:
@@ -179,19 +189,27 @@ def _read_parquet(domain: str, path: Path, findings: Findings) -> RawDomain | No
 
 
 def _read_xpt(domain: str, path: Path, findings: Findings) -> RawDomain | None:
-    pyreadstat = require("pyreadstat", "sdtm")
-    try:
-        frame, _ = pyreadstat.read_xport(str(path))
-    except (pyreadstat.ReadstatError, UnicodeDecodeError) as error:
-        expected = f"SAS transport, version 5 or 8 ({type(error).__name__})"
-        findings.add(Finding("not-xpt", path.name, expected=expected, effect="the file is not read"))
+    frame = read_xport(path, findings)
+    return None if frame is None else _table(domain, path.name, frame, findings)
+
+
+def _read_dataset(domain: str, path: Path, findings: Findings) -> RawDomain | None:
+    if (read := read_dataset(path, findings)) is None:
         return None
-    return _table(domain, path.name, frame, findings)
+    names, rows, numbers = read
+    columns: list[Any] = list(zip(*rows, strict=True)) if rows else [[] for _ in names]
+    return _checked(domain, path.name, [name.strip().upper() for name in names], columns, numbers, findings)
 
 
 Reader = Callable[[str, Path, Findings], RawDomain | None]
 
-READERS: dict[str, Reader] = {".csv": _read_csv, ".parquet": _read_parquet, ".xpt": _read_xpt}
+READERS: dict[str, Reader] = {
+    ".csv": _read_csv,
+    ".parquet": _read_parquet,
+    ".xpt": _read_xpt,
+    ".json": _read_dataset,
+    ".ndjson": _read_dataset,
+}
 """How a file is read, by its ending; the first of a name is used. A further format is one more line."""
 
 

@@ -76,13 +76,13 @@ def _zone(study: StudyDefinition) -> ZoneInfo | None:
 
 
 def _assemble(raw: Mapping[str, RawDomain], study: StudyDefinition, reading: Reading) -> TrialData:
+    for name, domain in raw.items():
+        if name.startswith("supp") and name[4:] in raw and name[4:] in LAYOUTS:
+            attach(raw[name[4:]], domain, LAYOUTS[name[4:]], reading)
     demographics = subjects.demographics(raw["dm"], reading) if "dm" in raw else []
     if not demographics:
         reading.findings.add(Finding("no-subjects", raw["dm"].place if "dm" in raw else "dm", expected="a DM with at least one subject"))
         raise InputError(reading.findings.errors())
-    for name, domain in raw.items():
-        if name.startswith("supp") and name[4:] in raw and name[4:] in LAYOUTS:
-            attach(raw[name[4:]], domain, LAYOUTS[name[4:]], reading)
     rows, more_drugs = _treatment(raw, study, reading)
     rows |= _people(raw, demographics, rows, study, reading)
     rows |= _measures(raw, demographics, reading)

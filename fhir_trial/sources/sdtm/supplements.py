@@ -1,7 +1,10 @@
-"""Supplemental qualifiers (SUPP--) as columns of the rows they belong to."""
+"""Supplemental qualifiers (SUPP--) as columns of the rows they belong to, and as the rest of texts that were too long for their row."""
+
+import re
 
 from fhir_trial.sources.sdtm.files import RawDomain
 from fhir_trial.sources.sdtm.layouts import Layout
+from fhir_trial.sources.sdtm.long_text import CUT_INSIDE, SHORTEST_FIRST
 from fhir_trial.sources.sdtm.rows import Reading
 from fhir_trial.sources.sdtm.values import format_decimal, parse_decimal
 
@@ -9,19 +12,29 @@ _NEEDED = ("USUBJID", "QNAM", "QVAL")
 
 
 def attach(raw: RawDomain, supplement: RawDomain, layout: Layout, reading: Reading) -> None:
-    """Give `raw` a column for each qualifier that the layout knows; the others are counted, a row without its parent is a finding."""
+    """Give `raw` a column for each qualifier that the layout knows, and its long texts their rest.
+
+    The other qualifiers are counted; a row without its parent is a finding.
+    """
     if missing := [name for name in _NEEDED if not supplement.has(name)]:
         reading.report("missing-column", supplement, field=missing[0], expected=f"the column {missing[0]}", effect="the file is not read")
         return
     wanted = {name for column in layout.columns if column.supplement for name in (column.variable, *column.also)}
     parents = _parents(raw)
     others: dict[str, int] = {}
+    rests: dict[tuple[str, int], dict[int, str]] = {}
     for index, name in enumerate((text or "").upper() for text in supplement.column("QNAM")):
         value = supplement.column("QVAL")[index]
-        if name not in wanted:
+        if value is not None and (rest := _continued(raw, name, parents.get(_key(supplement, index, raw)))) is not None:
+            variable, parent, number = rest
+            glue = "" if (supplement.column("QLABEL")[index] or "").startswith(CUT_INSIDE) else " "
+            rests.setdefault((variable, parent), {})[number] = glue + value
+        elif name not in wanted:
             others[name] = others.get(name, 0) + 1
         elif value is not None:
             _attach_one(raw, supplement, index, (name, value), (parents, reading))
+    for (variable, parent), pieces in rests.items():
+        raw.cells[variable][parent] = "".join((raw.cells[variable][parent] or "", *(pieces[number] for number in sorted(pieces))))
     if others:
         found = ", ".join(f"{count} rows of {name or '(blank)'}" for name, count in others.items())
         reading.report(
@@ -29,7 +42,28 @@ def attach(raw: RawDomain, supplement: RawDomain, layout: Layout, reading: Readi
         )
 
 
-Parents = dict[tuple[str | None, str | None, str | None], int]
+Key = tuple[str | None, str | None, str | None]
+Parents = dict[Key, int]
+
+_CONTINUED = re.compile(r"([A-Z][A-Z0-9]*?)([1-9])")
+
+
+def _continued(raw: RawDomain, name: str, parent: int | None) -> tuple[str, int, int] | None:
+    """The variable, row and number of the piece of a long text that a qualifier goes on with; None for any other qualifier."""
+    match = _CONTINUED.fullmatch(name)
+    if match is None or parent is None:
+        return None
+    for variable in raw.variables:
+        text = raw.column(variable)[parent] if variable[:7] == match[1] else None
+        if text is not None and len(text.encode("utf-8")) >= SHORTEST_FIRST:
+            return variable, parent, int(match[2])
+    return None
+
+
+def _key(supplement: RawDomain, index: int, raw: RawDomain) -> Key:
+    """The row that a qualifier is of; DM's need no key variable, since a subject has one row there."""
+    variable = (supplement.column("IDVAR")[index] or "").upper() or (f"{raw.name.upper()}SEQ" if raw.name == "dm" else None)
+    return supplement.column("USUBJID")[index], variable, _number(supplement.column("IDVARVAL")[index])
 
 
 def _parents(raw: RawDomain) -> Parents:
@@ -53,8 +87,7 @@ def _number(text: str | None) -> str | None:
 def _attach_one(raw: RawDomain, supplement: RawDomain, index: int, entry: tuple[str, str], where: tuple[Parents, Reading]) -> None:
     parents, reading = where
     name, value = entry
-    variable = (supplement.column("IDVAR")[index] or "").upper() or None
-    key = (supplement.column("USUBJID")[index], variable, _number(supplement.column("IDVARVAL")[index]))
+    key = _key(supplement, index, raw)
     row = supplement.rows[index]
     if key not in parents:
         expected = f"{raw.name.upper()}SEQ of a row of {raw.place}"

@@ -1,7 +1,5 @@
-"""The trial's tables as SDTM CSV: the domains and columns that are read, by the same layouts."""
+"""The trial's tables as SDTM: the domains and columns that are read, by the same layouts."""
 
-import csv
-import os
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +10,7 @@ import pyarrow as pa
 from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.domain.tables import TrialData
 from fhir_trial.sources.sdtm.contacts import STATED
+from fhir_trial.sources.sdtm.datasets import Line, Table, write_datasets
 from fhir_trial.sources.sdtm.laboratory import standard_result
 from fhir_trial.sources.sdtm.layouts import AE, CM, CONTACTS, CRITERIA, DM, DS, EX, LB, QS, RESPONSE_TESTS, RS, TR, TU, VS, Layout
 from fhir_trial.sources.sdtm.lesions import ROLES
@@ -22,9 +21,6 @@ from fhir_trial.sources.sdtm.values import format_decimal
 
 Fields = dict[str, Any]
 """A row as domain fields."""
-
-Line = dict[str, str]
-"""A row as SDTM variables."""
 
 _SUPPLEMENT = ("STUDYID", "RDOMAIN", "USUBJID", "IDVAR", "IDVARVAL", "QNAM", "QLABEL", "QVAL")
 _STATE_TERMS = {state: term for term, state in reversed(STATES.items())}
@@ -48,12 +44,11 @@ _TEST_NAMES = {
 }
 
 
-def write_sdtm(data: TrialData, folder: Path) -> list[Path]:
-    """Write each domain that `data` has as `<domain>.csv` in `folder`, and return the paths; a file is replaced as a whole.
+def write_sdtm(data: TrialData, folder: Path, form: str = "csv") -> list[Path]:
+    """Write each domain that `data` has as a file in `folder`, and return the paths; a file is replaced as a whole.
 
-    What was read is written: `read_sdtm` of the folder gives the same tables.
+    `form` is csv, parquet, xpt, dataset-json or dataset-ndjson. What was read is written: `read_sdtm` of the folder gives the same tables.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     files = _Files(data.study)
     _summary(data, files)
     for record in _rows(data, "subject"):
@@ -65,7 +60,7 @@ def write_sdtm(data: TrialData, folder: Path) -> list[Path]:
     _measures(data, files)
     _tumours(data, files)
     _contacts(data, files)
-    return [_write_csv(folder / f"{domain}.csv", header, lines) for domain, (header, lines) in files.tables(data).items()]
+    return write_datasets(files.tables(data), folder, data.study.id, form)
 
 
 class _Files:
@@ -98,7 +93,7 @@ class _Files:
         values = (self._study.id, layout.domain.upper(), line["USUBJID"], key, line[key], *qualifier)
         self.lines[f"supp{layout.domain}"].append(dict(zip(_SUPPLEMENT, values, strict=True)))
 
-    def tables(self, data: TrialData) -> dict[str, tuple[list[str], list[Line]]]:
+    def tables(self, data: TrialData) -> dict[str, Table]:
         """Each file's header and lines; a domain whose table is there and empty is a header alone."""
         for domain, (layout, entities) in _DOMAINS.items():
             if any(entity in data.tables for entity in entities):
@@ -131,16 +126,6 @@ def _rows(data: TrialData, entity: str) -> Iterator[Fields]:
     table: pa.Table = data.table(entity)
     for batch in table.to_batches():
         yield from batch.to_pylist()
-
-
-def _write_csv(path: Path, header: list[str], lines: list[Line]) -> Path:
-    part = path.with_name(f"{path.name}.part")
-    with part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, header, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(lines)
-    os.replace(part, path)
-    return path
 
 
 def _summary(data: TrialData, files: _Files) -> None:
