@@ -10,6 +10,7 @@ import pytest
 
 from fhir_trial.errors import ConfigurationError, PartlyDone
 from fhir_trial.sync.journal import STEPS, Journal
+from fhir_trial.sync.merge import Base
 from fhir_trial.sync.synced import Synced
 
 
@@ -92,3 +93,35 @@ def test_a_full_disk_ends_the_run_before_anything_is_sent(tmp_path):
             journal.begin("s", {f"Patient/{n}": "1" for n in range(100_000)})
         journal._db.execute("PRAGMA max_page_count = 100000")
         assert journal.unanswered("s") == []
+
+
+@pytest.mark.parametrize("version", range(len(STEPS)))
+def test_a_journal_of_each_earlier_schema_is_taken_over(tmp_path, version: int):
+    path = tmp_path / "j.sqlite"
+    with sqlite3.connect(path) as db:
+        for step in STEPS[:version]:
+            db.executescript(step)
+        db.execute(f"PRAGMA user_version = {version}")
+        if version:
+            db.execute("INSERT INTO synced (server, place, digest) VALUES ('s', 'Patient/a', '1')")
+            db.execute("INSERT INTO request (server, places) VALUES ('s', 'Patient/b')")
+    db.close()
+    with Journal(path) as journal:
+        assert journal.synced("s") == ({"Patient/a": Synced(("1",))} if version else {})
+        assert [sent.places for sent in journal.unanswered("s")] == ([("Patient/b",)] if version else [])
+        journal.remember("s", {"Patient/c": Synced(("3",), "4", Base({"status": b"x"}, {"status": b"y"}), "Patient/9")})
+    with Journal(path) as journal:
+        assert journal.synced("s")["Patient/c"] == Synced(("3",), "4", Base({"status": b"x"}, {"status": b"y"}), "Patient/9")
+
+
+def test_a_migration_that_breaks_off_is_begun_anew(tmp_path, monkeypatch):
+    path = tmp_path / "j.sqlite"
+    monkeypatch.setattr("fhir_trial.sync.journal.STEPS", STEPS[:1])
+    Journal(path).close()
+    monkeypatch.setattr(
+        "fhir_trial.sync.journal.STEPS", (*STEPS, "ALTER TABLE synced ADD COLUMN one TEXT; ALTER TABLE nowhere ADD x TEXT;")
+    )
+    with pytest.raises(ConfigurationError, match="cannot be opened"):
+        Journal(path)
+    monkeypatch.setattr("fhir_trial.sync.journal.STEPS", STEPS)
+    Journal(path).close()
