@@ -26,7 +26,7 @@ from fhir_trial.trial.exchange import pull_study, push_all
 from fhir_trial.trial.publish import result_resources
 from fhir_trial.trial.resources import from_resources
 
-NOT_RESOURCES = frozenset({"manifest.json", "loss.json"})
+NOT_RESOURCES = frozenset({"manifest.json", "loss.json", "deidentification.json"})
 """Files of a folder of FHIR that are no resources."""
 
 

@@ -1,0 +1,1 @@
+"""What keeps people apart from their data: pseudonyms, de-identification, the map of record numbers, and the audit log."""
