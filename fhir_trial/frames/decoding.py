@@ -6,16 +6,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import msgspec
 
 from fhir_trial.errors import Finding
 from fhir_trial.fhirpath.nodes import read
-from fhir_trial.frames.reading import Decoded, Document, Lines, Piece, Unreadable
+from fhir_trial.frames.reading import GROUP, Decoded, Document, Lines, Piece, Unreadable
 
-_BATCH = 2000
-"""Resources that are run at once where they do not come in chunks."""
 _FAILURES = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
@@ -58,7 +57,7 @@ class Batch:
 
     @cached_property
     def _filled(self) -> list[tuple[int, bytes]]:
-        return [] if self.lines is None else _filled(self.lines)
+        return [] if self.lines is None else list(_filled(self.lines))
 
     def place(self, index: int) -> tuple[str, int | None]:
         """Where a resource stands: file and line, or source and number."""
@@ -74,9 +73,15 @@ class Batch:
         return Document(self.lines.place, text, row=number)
 
 
-def _filled(lines: Lines) -> list[tuple[int, bytes]]:
-    """The lines that hold something, with their numbers; only asked for where something is wrong."""
-    return [(number, line) for number, line in enumerate(lines.data.split(b"\n"), lines.first_line) if line.strip()]
+def _filled(lines: Lines) -> Iterator[tuple[int, bytes]]:
+    """The lines that hold something, with their numbers; only asked for where a line's own text is needed."""
+    start, number, data = 0, lines.first_line, lines.data
+    while start < len(data):
+        end = data.find(b"\n", start)
+        line = data[start:] if end < 0 else data[start:end]
+        if line.strip():
+            yield number, line
+        start, number = start + len(line) + 1, number + 1
 
 
 @dataclass(frozen=True)
@@ -91,110 +96,125 @@ class Target:
     members: frozenset[str]
 
 
+_Place = tuple[str, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """One resource of the wanted type, where it stood, and its text."""
+
+    resource: Any
+    place: _Place
+    text: bytes | msgspec.Raw
+
+
 class Decoding:
-    """Decodes the pieces of one source."""
+    """Decodes pieces of sources, each by itself, in whatever order they come."""
 
     def __init__(self, target: Target) -> None:
         """Make the decoders ready."""
         self.target = target
         self.resource_type = target.resource_type
-        self._looked_at: set[str] = set()
         self._decoder = msgspec.json.Decoder(target.struct, float_hook=Decimal)
         self._header = msgspec.json.Decoder(_Header)
         self._bundle = msgspec.json.Decoder(_Bundle)
 
-    def batches(self, pieces: Iterable[Piece]) -> Iterator[Batch]:
-        """The batches of a source, in its order."""
-        waiting = Batch()
-        for piece in pieces:
-            if isinstance(piece, Decoded):
-                self._convert(piece, waiting)
-                if len(waiting.resources) + len(waiting.findings) < _BATCH:
-                    continue
-            yield waiting
-            waiting = Batch()
-            if not isinstance(piece, Decoded):
-                yield self.piece(piece)
-        yield waiting
+    def batches(self, piece: Piece) -> Iterator[Batch]:
+        """The resources of a piece, some thousands at a time."""
+        match piece:
+            case Lines():
+                yield from self._lines(piece)
+            case Document():
+                yield from self._document(piece)
+            case Decoded():
+                yield self._converted(piece)
+            case Unreadable():
+                yield Batch(findings=[Finding("unreadable", piece.place, found=piece.reason, expected="a source that can be read")])
 
-    def piece(self, piece: Lines | Document | Unreadable) -> Batch:
-        """One batch from a chunk of lines or a document."""
-        if isinstance(piece, Unreadable):
-            return Batch(findings=[Finding("unreadable", piece.place, found=piece.reason, expected="a source that can be read")])
-        return self._lines(piece) if isinstance(piece, Lines) else self._document(piece)
-
-    def _lines(self, piece: Lines) -> Batch:
+    def _lines(self, piece: Lines) -> Iterator[Batch]:
         try:
             with collector_paused():
                 batch = Batch(self._decoder.decode_lines(piece.data), lines=piece)
-            self._look_at_first(batch)
-            return batch
         except _FAILURES:
-            batch = Batch()
-            for number, line in _filled(piece):
-                self._text(line, (piece.place, number), batch)
-            return batch
+            each = (found for number, line in _filled(piece) for found in self._found(line, (piece.place, number)))
+            yield from self._gathered(each)
+        else:
+            self._look_at_first(batch)
+            yield batch
 
-    def other(self, piece: Document) -> Batch:
-        """A line that is no resource of the wanted type: a Bundle's entries, or nothing."""
-        return self._document(piece)
+    def _look_at_first(self, batch: Batch) -> None:
+        first = next((i for i, each in enumerate(batch.resources) if read(each, "resourceType") == self.resource_type), None)
+        if first is not None and batch.lines is not None:
+            number, line = next(islice(_filled(batch.lines), first, None))
+            batch.findings += self._unknown(line, (batch.lines.place, number))
 
-    def _text(self, text: bytes | msgspec.Raw, place: tuple[str, int | None], batch: Batch) -> None:
-        """One resource from its text; a Bundle gives its entries, a resource of another type nothing."""
+    def _unknown(self, text: bytes | msgspec.Raw, place: _Place) -> Iterator[Finding]:
+        """Which members of a resource the version lacks: they are not read, and the whole source may be of another version."""
+        return _unknown_members(msgspec.json.decode(text, type=dict[str, msgspec.Raw]), self.target, place)
+
+    def _found(self, text: bytes | msgspec.Raw, place: _Place) -> Iterator[_Found | Finding]:
+        """The resource of a text, those of its entries where it is a Bundle, or what is wrong; of another type, nothing."""
         try:
             header = self._header.decode(text).resourceType
             if header == "Bundle" and self.resource_type != "Bundle":
-                self._entries(text, place, batch)
+                entries = self._bundle.decode(text).entry or ()
             elif header == self.resource_type:
-                batch.resources.append(self._decoder.decode(text))
-                batch.places.append(place)
-                self._look_at(text, place, batch)
+                yield _Found(self._decoder.decode(text), place, text)
+                return
+            else:
+                return
         except _FAILURES as error:
-            batch.findings.append(_finding(error, place))
-
-    def _look_at_first(self, batch: Batch) -> None:
-        if batch.lines is None or batch.lines.place in self._looked_at:
+            yield _finding(error, place)
             return
-        first = next((i for i, each in enumerate(batch.resources) if read(each, "resourceType") == self.resource_type), None)
-        if first is not None and (piece := batch.inner(first)) is not None:
-            self._look_at(piece.data, (piece.place, piece.row), batch)
-
-    def _look_at(self, text: bytes | msgspec.Raw, place: tuple[str, int | None], batch: Batch) -> None:
-        """Say which members of a source's first resource the version lacks: they are not read, and all may be of another version."""
-        if place[0] in self._looked_at:
-            return
-        self._looked_at.add(place[0])
-        names = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-        batch.findings.extend(_unknown_members(names, self.target, place))
-
-    def _entries(self, text: bytes | msgspec.Raw, place: tuple[str, int | None], batch: Batch) -> None:
         name = place[0] if place[1] is None else f"{place[0]} row {place[1]}"
-        for number, entry in enumerate(self._bundle.decode(text).entry or (), 1):
-            if entry is not None and bytes(entry.resource) != b"null":
-                self._text(entry.resource, (f"{name} entry", number), batch)
+        for number, entry in enumerate(entries, 1):
+            if entry is not None and bytes(memoryview(entry.resource)[:5]) != b"null":
+                yield from self._found(entry.resource, (f"{name} entry", number))
 
-    def _document(self, piece: Document) -> Batch:
+    def _gathered(self, found: Iterable[_Found | Finding]) -> Iterator[Batch]:
+        """What is found in batches, the first resource of each looked at; a large Bundle never stands in memory decoded."""
         batch = Batch()
-        self._text(piece.data, (piece.place, piece.row), batch)
-        if piece.optional and [finding.code for finding in batch.findings] == ["not-a-resource"]:
-            batch.findings = [_passed_over(finding) for finding in batch.findings]
+        for each in found:
+            if isinstance(each, Finding):
+                batch.findings.append(each)
+                continue
+            if not batch.resources:
+                batch.findings += self._unknown(each.text, each.place)
+            batch.resources.append(each.resource)
+            batch.places.append(each.place)
+            if len(batch.resources) >= GROUP:
+                yield batch
+                batch = Batch()
+        if batch.resources or batch.findings:
+            yield batch
+
+    def _document(self, piece: Document) -> Iterator[Batch]:
+        for batch in self._gathered(self._found(piece.data, (piece.place, piece.row))):
+            if piece.optional and [finding.code for finding in batch.findings] == ["not-a-resource"]:
+                batch.findings = [_passed_over(finding) for finding in batch.findings]
+            yield batch
+
+    def _converted(self, piece: Decoded) -> Batch:
+        batch = Batch()
+        for number, resource in enumerate(piece.resources, piece.first):
+            place = (piece.place, number)
+            if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
+                batch.findings.append(Finding("not-a-resource", *place, expected="an object with a resourceType"))
+            elif resource["resourceType"] == self.resource_type:
+                self._convert(resource, place, batch)
         return batch
 
-    def _convert(self, piece: Decoded, batch: Batch) -> None:
-        place = (piece.place, piece.number)
-        resource = piece.resource
-        if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
-            batch.findings.append(Finding("not-a-resource", *place, expected="an object with a resourceType"))
-        elif resource["resourceType"] == self.resource_type:
-            try:
-                exact = _exact(resource) if self.target.has_whole else resource
-                batch.resources.append(msgspec.convert(exact, self.target.struct))
-                batch.places.append(place)
-                if place[0] not in self._looked_at:
-                    self._looked_at.add(place[0])
-                    batch.findings.extend(_unknown_members(resource, self.target, place))
-            except (*_FAILURES, TypeError) as error:
-                batch.findings.append(_finding(error, place))
+    def _convert(self, resource: dict[str, Any], place: _Place, batch: Batch) -> None:
+        try:
+            exact = _exact(resource) if self.target.has_whole else resource
+            converted = msgspec.convert(exact, self.target.struct)
+        except (*_FAILURES, TypeError) as error:
+            batch.findings.append(_finding(error, place))
+            return
+        if not batch.resources:
+            batch.findings.extend(_unknown_members(resource, self.target, place))
+        batch.resources.append(converted)
+        batch.places.append(place)
 
 
 def _unknown_members(names: Iterable[str], target: Target, place: tuple[str, int | None]) -> Iterator[Finding]:

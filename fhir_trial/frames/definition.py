@@ -89,7 +89,7 @@ class _Reader:
         selects = self.selects(definition.get("select"), Kind((self.resource,)), "select")
         if not selects:
             self.wrong("nothing-selected", "select", expected="at least one select")
-        view = View(self.resource, self.fhir, tuple(self._conditions(definition.get("where"))), selects, constants)
+        view = View(self.resource, self.fhir, tuple(self._conditions(definition.get("where"))), selects, constants, definition)
         self._unique_names(view)
         return view
 

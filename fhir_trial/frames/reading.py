@@ -1,20 +1,19 @@
-"""Sources of resources as documents and chunks of lines, each with its place: files, folders, globs, gzip, bytes, Bundles, resources."""
+"""Sources of resources as pieces, each with its place: files, folders, globs, gzip, bytes, streams, Bundles, resources."""
 
 import glob
 import gzip
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain, groupby, islice
 from pathlib import Path
-from typing import IO, Any
-
-import msgspec
+from typing import Any
 
 from fhir_trial.errors import UsageError
+from fhir_trial.fhir.ndjson import BOM, blocks, chunks, is_lines, is_whole, opened
 
-CHUNK_BYTES = 2 << 20
-"""Read at once: large enough to decode fast, small enough for the processor's caches and for memory to stay flat."""
-_BOM = b"\xef\xbb\xbf"
+GROUP = 2000
+"""Resources that are run at once where they come one by one."""
 _LINES = (".ndjson", ".jsonl")
 _DOCUMENTS = (".json",)
 
@@ -25,7 +24,7 @@ class Lines:
 
     place: str
     first_line: int
-    data: bytes
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +32,18 @@ class Document:
     """One JSON document: a resource or a Bundle of them; `optional` where a folder may hold other JSON as well, `row` of a line."""
 
     place: str
-    data: bytes
+    data: bytes = field(repr=False)
     optional: bool = False
     row: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A resource that is decoded already, the `number`th (1-based) of its source."""
+    """Resources that are decoded already, of which the first is the `first`th (1-based) of its source."""
 
     place: str
-    number: int
-    resource: Any
+    first: int
+    resources: list[Any] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +60,21 @@ Piece = Lines | Document | Decoded | Unreadable
 def pieces(source: Any) -> Iterator[Piece]:
     """A source in pieces, read as they are asked for.
 
-    `source` is a path (file, folder or glob; .gz too) or several, bytes (NDJSON, a Bundle or a resource), a Bundle or resource as a dict,
-    or an iterable of resources, as dicts or bytes. Raises `UsageError` for a path where nothing is, and for a source of another kind.
+    `source` is a path (file, folder or glob; gzip too) or several, JSON as bytes or text (NDJSON, a Bundle or a resource), an open binary
+    file, a Bundle or resource as a dict, or an iterable: of resources and Bundles as dicts, or of bytes that end anywhere, as a download
+    brings them. Raises `UsageError` for a path where nothing is, and for a source of another kind.
     """
-    if isinstance(source, str | Path):
+    if isinstance(source, str) and source.lstrip("\ufeff \t\r\n").startswith(("{", "[")):
+        yield from _text("text", source.encode("utf-8", "surrogatepass"))
+    elif isinstance(source, str | Path):
         for path in _files(source):
             yield from _file(path, optional=Path(source).is_dir())
     elif isinstance(source, bytes | bytearray | memoryview):
         yield from _text("bytes", bytes(source))
     elif isinstance(source, Mapping):
-        yield from _decoded("bundle" if source.get("resourceType") == "Bundle" else "resource", _entries(source))
+        yield from _bundle("bundle", source) if _is_bundle(source) else [Decoded("resource", 1, [source])]
+    elif hasattr(source, "read"):
+        yield from _content("bytes", blocks(source))
     elif isinstance(source, Iterable):
         yield from _iterable(source)
     else:
@@ -78,36 +82,117 @@ def pieces(source: Any) -> Iterator[Piece]:
 
 
 def _iterable(source: Iterable[Any]) -> Iterator[Piece]:
-    for number, each in enumerate(source, 1):
-        if isinstance(each, Mapping) and each.get("resourceType") != "Bundle":
-            yield Decoded("resources", number, each)
-        elif isinstance(each, bytes | bytearray | memoryview):
-            yield from _text(f"bytes {number}", bytes(each))
-        elif isinstance(each, str | Path | Mapping):
-            yield from pieces(each)
+    for kind, group in groupby(enumerate(source, 1), lambda numbered: _kind(numbered[1])):
+        if kind == "resource":
+            yield from _decoded("resources", group)
+        elif kind == "bytes":
+            yield from _parts(group)
         else:
-            yield Unreadable(f"resources item {number}", f"a resource expected, not {type(each).__name__}")
+            for number, each in group:
+                expected = f"a resource expected, not {type(each).__name__}"
+                yield from pieces(each) if kind == "source" else [Unreadable(f"resources item {number}", expected)]
 
 
-def _decoded(place: str, resources: Iterable[Any]) -> Iterator[Piece]:
-    for number, resource in enumerate(resources, 1):
-        yield Decoded(place, number, resource)
+def _kind(item: Any) -> str:
+    if isinstance(item, Mapping) and not _is_bundle(item):
+        return "resource"
+    if isinstance(item, bytes | bytearray | memoryview):
+        return "bytes"
+    return "source" if isinstance(item, str | Path | Mapping) else ""
 
 
-def _entries(source: Mapping[str, Any]) -> Iterable[Any]:
-    if source.get("resourceType") != "Bundle":
-        return [source]
-    entries = source.get("entry") or []
-    return [entry["resource"] for entry in entries if isinstance(entry, Mapping) and entry.get("resource") is not None]
+def _decoded(place: str, numbered: Iterator[tuple[int, Any]]) -> Iterator[Decoded]:
+    while group := list(islice(numbered, GROUP)):
+        yield Decoded(place, group[0][0], [resource for _, resource in group])
+
+
+def _bundle(place: str, bundle: Mapping[str, Any]) -> Iterator[Piece]:
+    """The resources of a Bundle and of Bundles inside it; never a path or text, whatever stands where a resource should."""
+    entries = bundle.get("entry") or []
+    if not isinstance(entries, list | tuple):
+        yield Unreadable(place, "entry: an array expected")
+        return
+    with_resource = (
+        (number, entry["resource"])
+        for number, entry in enumerate(entries, 1)
+        if isinstance(entry, Mapping) and entry.get("resource") is not None
+    )
+    for is_bundle, group in groupby(with_resource, lambda numbered: _is_bundle(numbered[1])):
+        if is_bundle:
+            for number, inner in group:
+                yield from _bundle(f"{place} entry {number}", inner)
+        else:
+            yield from _decoded(place, group)
+
+
+def _is_bundle(item: Any) -> bool:
+    return isinstance(item, Mapping) and item.get("resourceType") == "Bundle"
+
+
+def _parts(numbered: Iterator[tuple[int, Any]]) -> Iterator[Piece]:
+    """Items of bytes: a document of many lines by itself, all others as the text that they are parts of."""
+    texts = ((number, bytes(each)) for number, each in numbered)
+    for is_document, group in groupby(texts, lambda numbered: _is_document(numbered[1])):
+        if is_document:
+            yield from (Document(f"bytes {number}", text.removeprefix(BOM)) for number, text in group)
+        else:
+            number, text = next(group)
+            place = "bytes" if number == 1 else f"bytes from item {number}"
+            yield from _content(place, _separated(chain([text], (each for _, each in group))))
+
+
+def _is_document(text: bytes) -> bool:
+    return b"\n" in text.strip() and not is_lines(text) and is_whole(text)
+
+
+def _separated(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Parts of a text, a line feed after each that ends with a whole object: lines come without their ends from some readers."""
+    at_start, is_waiting = True, False
+    for part in parts:
+        if is_waiting and not part.startswith((b"\n", b"\r\n")):
+            yield b"\n"
+            at_start = True
+        yield part
+        last = part[part.rfind(b"\n") + 1 :]
+        is_waiting = bool(last.strip()) and (at_start or len(last) < len(part)) and is_whole(last)
+        at_start = not last and (at_start or bool(part))
+
+
+def _content(place: str, parts: Iterable[bytes], optional: bool = False) -> Iterator[Piece]:
+    """A text that its content tells to be lines or one document."""
+    rest, head = iter(parts), []
+    for part in rest:
+        head.append(part)
+        if b"\n" in part and _has_two_lines(b"".join(head)):
+            break
+    text = b"".join(head).removeprefix(BOM)
+    if _has_two_lines(text) and is_lines(text):
+        yield from _lines(place, chain([text], rest))
+    elif text.strip():
+        yield Document(place, text + b"".join(rest), optional)
+
+
+def _has_two_lines(text: bytes) -> bool:
+    return len([line for line in text.split(b"\n", 64) if line.strip()]) > 1
+
+
+def _lines(place: str, parts: Iterable[bytes]) -> Iterator[Lines]:
+    for first_line, data in chunks(parts):
+        yield Lines(place, first_line, data)
+
+
+def _text(place: str, data: bytes) -> Iterator[Piece]:
+    yield from _content(place, [data])
 
 
 def _files(source: str | Path) -> list[Path]:
     path = Path(source)
     if path.is_dir():
-        return sorted(each for each in path.iterdir() if each.is_file() and _suffix(each) in _LINES + _DOCUMENTS)
-    if path.exists():
+        found = sorted(each for each in path.iterdir() if _suffix(each) in _LINES + _DOCUMENTS)
+    elif path.exists():
         return [path]
-    found = sorted(Path(each) for each in glob.glob(str(source), recursive=True) if Path(each).is_file())
+    else:
+        found = sorted(Path(each) for each in glob.glob(str(source), recursive=True) if Path(each).is_file())
     if not found:
         raise UsageError(f"nothing to read at {source}")
     return found
@@ -118,54 +203,14 @@ def _suffix(path: Path) -> str:
 
 
 def _file(path: Path, optional: bool) -> Iterator[Piece]:
+    """A file by its content, but for lines by their ending; one that breaks off gives what stood before."""
     try:
-        with _open(path) as stream:
-            if _suffix(path) in _DOCUMENTS:
-                yield Document(path.name, stream.read().removeprefix(_BOM), optional)
-            elif _suffix(path) in _LINES:
-                yield from _chunks(path.name, stream)
+        with opened(path) as stream:
+            if _suffix(path) in _LINES:
+                yield from _lines(path.name, blocks(stream))
             else:
-                yield from _text(path.name, stream.read())
-    except (OSError, EOFError, zlib.error) as error:
-        yield Unreadable(
-            path.name, "a damaged gzip file" if isinstance(error, EOFError | zlib.error | gzip.BadGzipFile) else type(error).__name__
-        )
-
-
-def _open(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
-
-
-def _chunks(place: str, stream: IO[bytes]) -> Iterator[Lines]:
-    """Chunks that end with a line, so each holds whole resources; a line longer than a chunk makes its own larger one."""
-    line, rest, is_first = 1, b"", True
-    while block := stream.read(CHUNK_BYTES):
-        block = block.removeprefix(_BOM) if is_first else block
-        is_first = False
-        end = block.rfind(b"\n") + 1
-        if not end:
-            rest += block
-            continue
-        data, rest = rest + block[:end], block[end:]
-        yield Lines(place, line, data)
-        line += data.count(b"\n")
-    if rest.strip():
-        yield Lines(place, line, rest)
-
-
-def _text(place: str, data: bytes) -> Iterator[Piece]:
-    data = data.removeprefix(_BOM)
-    if data.strip():
-        yield Lines(place, 1, data) if _is_lines(data) else Document(place, data)
-
-
-def _is_lines(data: bytes) -> bool:
-    """NDJSON, by its first lines: one is a whole object, or two begin one; a single line is the same as a document."""
-    lines = [line for line in data[:CHUNK_BYTES].splitlines() if line.strip()][:2]
-    if len(lines) < 2:
-        return False
-    try:
-        msgspec.json.decode(lines[0], type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return all(line.lstrip().startswith(b"{") for line in lines)
-    return True
+                yield from _content(path.name, blocks(stream), optional)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        yield Unreadable(path.name, "a damaged gzip file")
+    except OSError as error:
+        yield Unreadable(path.name, error.strerror or type(error).__name__)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 import pyarrow as pa
 
@@ -65,6 +66,8 @@ class View:
     where: tuple[CompiledPath, ...]
     selects: tuple[Select, ...]
     constants: Mapping[str, Items]
+    definition: Mapping[str, Any] = field(repr=False, compare=False)
+    """The ViewDefinition itself: what travels to another process, where it is read again."""
     findings: tuple[Finding, ...] = field(default=())
     """What is odd about the view and does not stop it."""
 

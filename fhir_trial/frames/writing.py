@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from fhir_trial.errors import Finding, Findings, UsageError
 from fhir_trial.fhir.json import encode
 from fhir_trial.fhir.versions import DEFAULT
-from fhir_trial.frames.run import Bad, ViewRunner, checked_batches
+from fhir_trial.frames.run import Run, RunOptions
 from fhir_trial.frames.view import View
 
 _GROUP_ROWS = 65_536
@@ -22,16 +22,8 @@ _FORMULA = re.compile(r"[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
-def write_view(
-    view: View | Mapping[str, Any],
-    source: Any,
-    out: str | Path,
-    fhir: str = DEFAULT,
-    *,
-    bad: Bad = "raise",
-    findings: Findings | None = None,
-) -> int:
-    """Write the rows of a view over a source to `out` and give their number; `view`, `source` and the rest as `run_view` takes them.
+def write_view(view: View | Mapping[str, Any], source: Any, out: str | Path, fhir: str = DEFAULT, **options: Unpack[RunOptions]) -> int:
+    """Write the rows of a view over a source to `out` and give their number; `view`, `source` and the options as `run_view` takes them.
 
     Parquet keeps the column types. CSV: null is an empty cell, a list its JSON, decimals have no padding zeros, and a text that a
     spreadsheet would run as a formula (it begins with = + - @, tab or return and is no number) gets a ' before it, with a finding; NDJSON
@@ -41,11 +33,11 @@ def write_view(
     writer = _WRITERS.get(path.suffix.lower())
     if writer is None:
         raise UsageError(f"a view is written to {', '.join(_WRITERS)}, not to {path.name}")
-    runner = ViewRunner(view, fhir)
-    collected = findings if findings is not None else Findings()
+    run = Run(view, source, fhir, **options)
+    schema = run.runner.schema
     part = path.with_name(f".{path.name}.part")
     try:
-        rows = writer(part, runner.schema, checked_batches(runner, source, bad, collected), collected)
+        rows = writer(part, schema, run.batches(), run.findings)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

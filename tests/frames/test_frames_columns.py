@@ -132,7 +132,7 @@ def test_a_decimal_that_a_column_cannot_hold_is_said_and_never_rounded(value: st
     findings = Findings()
     table = run_view(view("Observation", c=QUANTITY), text, bad="skip", findings=findings)
     assert table.column("c").to_pylist() == [Decimal("1.5"), None]
-    assert [(finding.code, finding.place) for finding in findings] == [("not-exact", "column c")]
+    assert [(finding.code, finding.place, finding.row, finding.field) for finding in findings] == [("not-exact", "bytes", 2, "c")]
     with pytest.raises(InputError):
         run_view(view("Observation", c=QUANTITY), text)
 
@@ -201,7 +201,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 
 def test_parquet_row_groups_gather_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fhir_trial.frames.writing._GROUP_ROWS", 3)
-    monkeypatch.setattr("fhir_trial.frames.decoding._BATCH", 2)
+    monkeypatch.setattr("fhir_trial.frames.reading.GROUP", 2)
     assert write_view(TABLE, ROWS * 3, tmp_path / "t.parquet") == 9
     assert pq.ParquetFile(tmp_path / "t.parquet").metadata.num_row_groups == 3
     assert pq.read_table(tmp_path / "t.parquet").num_rows == 9
@@ -209,7 +209,7 @@ def test_parquet_row_groups_gather_chunks(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_runner_reports_progress_and_serves_several_sources() -> None:
     runner = ViewRunner(TABLE)
-    seen: list[int] = []
-    assert sum(batch.num_rows for batch in runner.batches(ROWS, progress=seen.append)) == 3
-    assert seen[-1] == 3
+    seen: list[tuple[str, int, int | None]] = []
+    assert sum(batch.num_rows for batch in runner.batches(ROWS, progress=lambda *step: seen.append(step))) == 3
+    assert seen[-1] == ("rows of Patient", 3, None)
     assert sum(batch.num_rows for batch in runner.batches(ROWS[:1])) == 1

@@ -100,7 +100,7 @@ def test_a_file_without_a_known_ending_is_known_by_its_content(tmp_path: Path) -
 
 
 def test_a_chunk_ends_with_a_line_however_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fhir_trial.frames.reading.CHUNK_BYTES", 50)
+    monkeypatch.setattr("fhir_trial.fhir.ndjson.CHUNK_BYTES", 50)
     (tmp_path / "a.ndjson").write_text("\n".join(f'{{"resourceType":"Patient","id":"p{i}"}}' for i in range(200)) + '\n{"bad')
     read, said = skipping(tmp_path / "a.ndjson")
     assert read == [f"p{i}" for i in range(200)]
@@ -175,7 +175,7 @@ def test_a_damaged_gzip_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "c.ndjson").write_text(TWO)
     read, said = skipping(tmp_path)
     assert read[-1:] == ["p2"]
-    assert said == [("unreadable", "a.ndjson.gz", None), ("unreadable", "b.ndjson.gz", None)]
+    assert said == [("unreadable", "a.ndjson.gz", None), ("not-json", "b.ndjson.gz", 1)]
 
 
 def test_null_entries_and_primitive_extensions() -> None:
