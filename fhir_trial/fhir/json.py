@@ -10,6 +10,7 @@ import msgspec
 
 from fhir_trial.errors import Finding, InputError
 
+_BOM = b"\xef\xbb\xbf"
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 # msgspec writes float NaN as null and Decimal NaN as NaN: neither is what was meant, so output holding one of these is looked at again.
@@ -19,6 +20,8 @@ _NOT_FINITE = re.compile(rb"null|NaN|Infinity")
 def decode(data: bytes | str, place: str = "JSON") -> Any:
     """The value that `data` holds, numbers with a point as `Decimal`; `place` names the source in the error.
 
+    A byte order mark in front, which some editors write, is no part of the value.
+
     >>> decode(b'{"value": 1.50}')
     {'value': Decimal('1.50')}
     >>> decode(b'{"value": 1.5')
@@ -27,13 +30,13 @@ def decode(data: bytes | str, place: str = "JSON") -> Any:
     fhir_trial.errors.InputError: JSON: not json
     """
     try:
-        return _DECODER.decode(data)
+        return _DECODER.decode(data.removeprefix(_BOM) if isinstance(data, bytes) else data.removeprefix("\ufeff"))
     except RecursionError:
         raise InputError([Finding("json-too-deep", place, expected="fewer levels of nesting")]) from None
     except UnicodeError:
         raise InputError([Finding("not-utf-8", place, expected="text in UTF-8")]) from None
     except msgspec.DecodeError as error:
-        # The decoder's own words give a byte position and no value; a byte order mark is the most common cause.
+        # The decoder's own words give a byte position and no value.
         raise InputError([Finding("not-json", place, expected=f"JSON in UTF-8 ({error})")]) from None
 
 

@@ -17,6 +17,7 @@ import msgspec
 
 from fhir_trial.errors import Finding, Findings, InputError, PartlyDone
 from fhir_trial.fhir import json
+from fhir_trial.fhir.ndjson import numbered_lines
 
 Resource = dict[str, Any]
 
@@ -167,10 +168,7 @@ def _read_file(path: Path, stated: FileEntry | None) -> Iterator[Resource]:
     except OSError:
         raise InputError([Finding("missing-file", str(path), expected="the file that the manifest names")]) from None
     with stream:
-        for number, line in enumerate(stream, 1):
-            digest.update(line)
-            if not line.strip():
-                continue
+        for number, line in numbered_lines(_digested(stream, digest)):
             count += 1
             try:
                 resource = json.decode(line, f"{path} line {number}")
@@ -184,6 +182,13 @@ def _read_file(path: Path, stated: FileEntry | None) -> Iterator[Resource]:
     findings.raise_errors()
     if stated is not None and (count, digest.hexdigest()) != (stated.count, stated.sha256):
         raise InputError([Finding("incomplete-file", str(path), expected=f"{stated.count} resources with the sha256 of the manifest")])
+
+
+def _digested(lines: Iterable[bytes], digest: Any) -> Iterator[bytes]:
+    """The lines as they are, the digest fed with each."""
+    for line in lines:
+        digest.update(line)
+        yield line
 
 
 def _old_files(folder: Path) -> set[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from fhir_trial.errors import Finding, InputError, UsageError
 from fhir_trial.fhir import json
+from fhir_trial.fhir.ndjson import numbered_lines
 from fhir_trial.fhir.versions import DEFAULT
 from fhir_trial.validate.findings import as_finding, problems_of
 from fhir_trial.validate.lines import line_of
@@ -38,9 +39,8 @@ def _file(path: Path, fhir: str) -> Iterator[Finding]:
     """The findings of one file."""
     if path.suffix == ".ndjson":
         with path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield from _document(line, str(path), number, fhir)
+            for number, line in numbered_lines(lines):
+                yield from _document(line, str(path), number, fhir)
     elif path.suffix == ".json":
         yield from _document(path.read_bytes(), str(path), 1, fhir)
     else:

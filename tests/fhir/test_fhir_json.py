@@ -31,7 +31,7 @@ def test_decimals_keep_their_digits(digits: int, places: int) -> None:
     [
         (b"", "not-json"),
         (b"{", "not-json"),
-        (b"\xef\xbb\xbf{}", "not-json"),
+        (b"\xef\xbb\xbf", "not-json"),
         (b"NaN", "not-json"),
         (b'"\xff"', "not-utf-8"),
         ("\ud800", "not-utf-8"),
@@ -42,6 +42,11 @@ def test_bad_input_is_a_finding_without_its_values(data: bytes | str, code: str)
     with pytest.raises(InputError) as raised:
         decode(data, "ae.json")
     assert [(f.code, f.place, f.found) for f in raised.value.findings] == [(code, "ae.json", None)]
+
+
+@pytest.mark.parametrize("data", [b'\xef\xbb\xbf{"a": 1}', '\ufeff{"a": 1}'])
+def test_a_byte_order_mark_is_no_part_of_the_value(data: bytes | str) -> None:
+    assert decode(data) == {"a": 1}
 
 
 def nested(depth: int) -> list[object]:

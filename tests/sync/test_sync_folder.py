@@ -113,3 +113,8 @@ def test_a_full_disk_is_said_and_leaves_no_manifest(tmp_path, monkeypatch):
         with pytest.raises(PartlyDone, match="No space left"):
             writer.finish("r4")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_lines_are_read_past_a_byte_order_mark_blank_lines_and_returns(tmp_path):
+    (tmp_path / "Patient.ndjson").write_bytes(b'\xef\xbb\xbf{"resourceType":"Patient","id":"a"}\r\n\r\n{"resourceType":"Patient","id":"b"}')
+    assert list(read_folder(tmp_path)) == ROWS["Patient"]

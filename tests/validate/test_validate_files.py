@@ -41,6 +41,13 @@ def test_ndjson_is_checked_line_by_line_and_a_bad_line_stops_nothing(tmp_path: P
     ]
 
 
+def test_a_byte_order_mark_and_blank_lines_are_no_findings(tmp_path: Path) -> None:
+    text = b'\xef\xbb\xbf{"resourceType":"Patient","id":"a"}\r\n'
+    (tmp_path / "p.ndjson").write_bytes(text + b" \r\n" + text[3:].replace(b'"a"', b'"b","gender":"f"'))
+    (tmp_path / "p.json").write_bytes(text)
+    assert rows(tmp_path) == [(f"{tmp_path / 'p.ndjson'} Patient/b", 3, "Patient.gender", "unknown-code")]
+
+
 def test_folders_are_walked_and_an_empty_file_is_said(tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner" / "empty.json").write_bytes(b"")
