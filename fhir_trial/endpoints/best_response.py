@@ -104,7 +104,8 @@ def best(counted: Counted, conventions: Conventions) -> pd.DataFrame:
             "value": labelled(code, labels),
             "reason": labelled(code, reasons),
             "at": np.concatenate(at),
-        }
+        },
+        copy=False,
     )
 
 

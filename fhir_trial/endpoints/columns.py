@@ -67,8 +67,9 @@ def stacked(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _joined(parts: Sequence["pd.Series[Any]"]) -> Any:
-    if all(part.cat.categories is parts[0].cat.categories for part in parts):
-        return pd.Categorical.from_codes(np.concatenate([part.cat.codes.to_numpy() for part in parts]), parts[0].cat.categories)
+    words = parts[0].cat.categories
+    if all(part.cat.categories is words or part.cat.categories.equals(words) for part in parts):
+        return pd.Categorical.from_codes(np.concatenate([part.cat.codes.to_numpy() for part in parts]), words)
     ends = np.cumsum([0] + [len(part.cat.categories) for part in parts])
     codes = [part.cat.codes.to_numpy().astype(np.int64) for part in parts]
     shifted = [np.where(code >= 0, code + end, -1) for code, end in zip(codes, ends, strict=False)]

@@ -28,7 +28,8 @@ def dated(subject: Ints, on: Ints, domain: Any, variable: Any, sequence: Any = N
             "domain": labels(domain, size),
             "variable": labels(variable, size),
             "sequence": np.full(size, np.nan) if sequence is None else np.asarray(sequence, dtype=float),
-        }
+        },
+        copy=False,
     )
     known: pd.DataFrame = frame.loc[(subject >= 0) & (on != NO_DAY)]
     return known if sequence is None else known.iloc[np.argsort(known["sequence"].to_numpy(), kind="stable")]

@@ -93,15 +93,16 @@ def enrolled(subject: pd.DataFrame, conventions: Conventions, findings: Findings
             Finding("no-start-date", f"subject: subject {name}", field=STARTS[conventions.start][0], expected="a date", effect=effect)
         )
     by = np.where(told == "enrolled_on", of_enrolment, told)
-    records = [START_RECORDS.get(name, (None, None)) if isinstance(name, str) else (None, None) for name in by]
+    codes, names = col.coded(pd.Series(by, dtype=object))
+    records = np.array([*(START_RECORDS.get(name, (None, None)) for name in names), (None, None)], dtype=object)[codes]
     subjects = (
         kept[["study", "subject"]]
         .astype(object)
         .assign(
             start=start,
             enrolled=col.days(col.column(kept, "enrolled_on"), conventions.partial_date),
-            start_domain=np.array([record[0] for record in records], dtype=object),
-            start_variable=np.array([record[1] for record in records], dtype=object),
+            start_domain=records[:, 0],
+            start_variable=records[:, 1],
         )
     )
     known: pd.DataFrame = subjects.loc[start != NO_DAY].reset_index(drop=True)

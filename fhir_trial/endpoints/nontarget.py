@@ -108,7 +108,8 @@ def responses(visits: Visits, non_measurable: Bools, conventions: Conventions) -
             "raised": raised,
             "sequence": first_sequence(cells, size),
             "progressed_sequence": first_sequence(cells[cells["was"] == GREW], size),
-        }
+        },
+        copy=False,
     )
 
 

@@ -88,7 +88,7 @@ def _derived(assessments: Assessments, test: str) -> pd.DataFrame:
     frame = assessments.frame
     known = frame[test].notna().to_numpy()
     shown = frame[known]
-    return pd.DataFrame({name: shown[name] for name in (*WHO, "visit", "visit_number")}).assign(
+    return pd.DataFrame({name: shown[name] for name in (*WHO, "visit", "visit_number")}, copy=False).assign(
         day=_days(shown["on"]),
         progression_day=_days(shown["progression_on"]),
         value=_codes(shown[test]),
@@ -153,7 +153,8 @@ def worst_of_day(rows: pd.DataFrame, who: Ints) -> Ints:
     """The rows that count, sorted by subject and day: of several on one day the worst response."""
     rank = np.array([SEVERITY[code] for code in range(len(RESPONSES) - 1)])[rows["value"].to_numpy()]
     day = rows["day"].to_numpy()
-    order = np.lexsort((rank, day, who))
+    later = (np.diff(who) > 0) | ((np.diff(who) == 0) & (np.diff(day) > 0))
+    order = np.arange(len(who)) if later.all() else np.lexsort((rank, day, who))
     repeated = np.zeros(len(order), dtype=bool)
     repeated[1:] = (np.diff(who[order]) == 0) & (np.diff(day[order]) == 0)
     return order[~repeated]

@@ -97,7 +97,7 @@ def read(tables: dict[str, pd.DataFrame], conventions: Conventions) -> Readings:
     mark = _split(col.combined([np.concatenate(reading[:2]), np.concatenate(name)]), frames[:2])
     days = [col.days(col.column(f, "on"), conventions.partial_date) for f in frames]
     base = [
-        pd.DataFrame({"reading": r, "visit_name": v, "day": d, "number": col.numbers(f, "visit_number")})
+        pd.DataFrame({"reading": r, "visit_name": v, "day": d, "number": col.numbers(f, "visit_number")}, copy=False)
         for r, v, d, f in zip(reading, visit, days, frames, strict=True)
     ]
     findings = Findings()

@@ -210,6 +210,7 @@ def _output(readings: Readings, shown: pd.DataFrame, judged: pd.DataFrame) -> pd
             "source_sequence": np.where(shown["sequence"] >= 0, shown["sequence"], np.nan),
         },
         index=pd.RangeIndex(n),
+        copy=False,
     )
 
 

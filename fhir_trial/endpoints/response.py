@@ -90,7 +90,7 @@ def _seen(rows: pd.DataFrame, observation: Observation, findings: Findings) -> p
 def _visit_rows(tables: Mapping[str, pd.DataFrame], parameter: str, rows: pd.DataFrame, observation: Observation) -> pd.DataFrame:
     words = "value" in rows
     coded = {name: col.categories(rows[name]) for name in ("subject", "evaluator", "evaluator_id", "visit")}
-    return pd.DataFrame(coded).assign(
+    return pd.DataFrame(coded, copy=False).assign(
         visit_number=rows["visit_number"],
         study=col.constant(_study(tables), len(rows)),
         parameter=col.constant(parameter, len(rows)),

@@ -43,7 +43,8 @@ def sums(visits: Visits, targets: Targets, conventions: Conventions) -> pd.DataF
             "tumour_seen": np.bincount(there.loc[~nodal, "at"], minlength=size) > 0,
             "node_seen": np.bincount(there.loc[nodal, "at"], minlength=size) > 0,
             "sequence": first_sequence(targets.cells, size),
-        }
+        },
+        copy=False,
     )
 
 
