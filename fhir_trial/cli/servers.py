@@ -10,6 +10,7 @@ from fhir_trial import config
 from fhir_trial.cli.output import say, say_findings, show, show_counts, show_json, terminal_progress
 from fhir_trial.errors import InputError, UsageError
 from fhir_trial.mapping.keys import BASE
+from fhir_trial.privacy.audit import AuditLog
 from fhir_trial.sources.study_file import load_study
 from fhir_trial.sync.decide import Choices
 from fhir_trial.sync.folder import FolderWriter, read_folder, read_manifest
@@ -67,7 +68,9 @@ def sync(
         if not apply:
             show_json({"plan": plan.counts(), "lines": list(plan.lines(show_values))}) if as_json else _show_plan(plan, show_values)
             return 1 if plan.of("conflict", "refused") else 0
-        report = connection.run(apply_plan(plan, journal, terminal_progress()))
+        with AuditLog.of_folder(folder).doing("sync", server=connection.info.base_url) as told:
+            report = connection.run(apply_plan(plan, journal, terminal_progress()))
+            told.update(report.counts())
     show_json(report.counts()) if as_json else show_counts(str(folder), report.counts())
     say_findings(report.findings)
     return 0 if report.is_clean else 1
@@ -111,6 +114,7 @@ def pull(
         keep = of_study(f"{BASE}sid/", study) if study else None
         pulled = connection.run(pull_types(wanted, writer.take, keep, terminal_progress()))
         writer.finish(connection.fhir, study, connection.info.base_url)
+        AuditLog.of_folder(out).record("pull", server=connection.info.base_url, study=study, **pulled.counts)
     show_json({"counts": pulled.counts}) if as_json else show_counts(str(out), pulled.counts)
     say_findings(pulled.findings)
     return 0
