@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from fhir_trial.cli import comparing, data, doctor, loop, privacy, registry, servers
+from fhir_trial.cli import comparing, data, doctor, locking, loop, privacy, registry, servers, study
 from fhir_trial.cli.output import say, say_findings
 from fhir_trial.errors import FhirTrialError, InputError, UsageError
 
@@ -24,12 +24,15 @@ app.command("validate")(data.validate)
 app.command("view")(data.view)
 app.command("endpoints")(data.endpoints)
 app.command("compare")(comparing.compare)
+app.command("lock")(locking.lock)
+app.command("diff")(locking.diff)
 app.command("sync")(servers.sync)
 app.command("pull")(servers.pull)
 app.command("doctor")(doctor.doctor)
 app.command("deidentify")(privacy.deidentify)
 app.command("purge")(privacy.purge)
 app.add_typer(registry.app, name="registry")
+app.add_typer(study.app, name="study")
 app.add_typer(privacy.audit, name="audit")
 
 # Typer's newer versions carry a click of their own, whose base of all refusals has no public name.

@@ -1,6 +1,8 @@
 """The one JSON codec: decimals stay exact (`1.50` stays `1.50`), and every way to fail is an `InputError` without values."""
 
+import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from math import isfinite
@@ -38,6 +40,27 @@ def decode(data: bytes | str, place: str = "JSON") -> Any:
     except msgspec.DecodeError as error:
         # The decoder's own words give a byte position and no value.
         raise InputError([Finding("not-json", place, expected=f"JSON in UTF-8 ({error})")]) from None
+
+
+def repeated_keys(data: bytes | str, place: str = "JSON") -> list[Finding]:
+    """A finding for each member name that stands twice in one object, of JSON that `decode` reads: it takes the last and says nothing.
+
+    >>> [finding.describe() for finding in repeated_keys(b'{"id": 1, "id": 2}')]
+    ["JSON, field id: found '1 object', expected each member once; the last one is taken"]
+    """
+    repeated: Counter[str] = Counter()
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        if len({name for name, _ in pairs}) != len(pairs):
+            repeated.update(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+
+    try:
+        json.loads(data, object_pairs_hook=look)
+    except (ValueError, RecursionError):
+        return []
+    expected, effect = "each member once", "the last one is taken"
+    counts = {name: f"{count} object{'s' if count > 1 else ''}" for name, count in repeated.items()}
+    return [Finding("repeated-key", place, field=name, found=found, expected=expected, effect=effect) for name, found in counts.items()]
 
 
 def encode(value: Any) -> bytes:

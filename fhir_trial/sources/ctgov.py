@@ -1,0 +1,182 @@
+"""A ClinicalTrials.gov v2 record as a study definition. What the definition cannot hold stays untaken and is listed."""
+
+import re
+from typing import Any
+
+from fhir_trial.domain.dates import parse_when
+from fhir_trial.errors import Finding
+from fhir_trial.sources.taking import Node, Taking
+
+DRUGS = frozenset({"DRUG", "BIOLOGICAL", "COMBINATION_PRODUCT", "DIETARY_SUPPLEMENT", "GENETIC"})
+"""Types of interventions that are products which a subject gets."""
+
+LEVELS = {"primaryOutcomes": "primary", "secondaryOutcomes": "secondary", "otherOutcomes": "other"}
+
+_ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
+_ITEM = re.compile(r"^(?:[*\-•]|\d{1,2}[.)])\s+")
+
+
+def is_record(document: Any) -> bool:
+    """Whether a JSON document is a record, or an answer of the API that holds records."""
+    return isinstance(document, dict) and any(name in document for name in ("protocolSection", "resultsSection", "studies"))
+
+
+def definition(record: Taking) -> dict[str, Any]:
+    """The members of a study definition that the record states; the caller checks those that a definition needs."""
+    take = record.text
+    number = take("protocolSection.identificationModule.nctId")
+    names = _names(record)
+    sponsor = take("protocolSection.sponsorCollaboratorsModule.leadSponsor.name")
+    made = {
+        "id": number,
+        **names,
+        "status": take("protocolSection.statusModule.overallStatus"),
+        "phase": "/".join(record.texts("protocolSection.designModule.phases")) or None,
+        "purpose": take("protocolSection.designModule.designInfo.primaryPurpose"),
+        "condition": "; ".join(record.texts("protocolSection.conditionsModule.conditions")) or None,
+        "description": plain(take("protocolSection.descriptionModule.briefSummary")),
+        "started_on": _date(record, "startDateStruct"),
+        "ended_on": _date(record, "completionDateStruct"),
+        "sponsor": {"id": sponsor, "name": sponsor} if sponsor else None,
+        **_arms_and_drugs(record),
+        "eligibility": _eligibility(record),
+        "outcomes": _outcomes(record),
+        "endpoints": [],
+        "references": [f"registry record of ClinicalTrials.gov, {number}"] if number else [],
+    }
+    record.drop("derivedSection")
+    for name in ("resultsSection", "documentSection"):
+        if record.drop(name) is not None:
+            effect = "not part of a study definition"
+            record.findings.add(Finding("not-carried", record.place, field=name, severity="information", effect=effect))
+    for name in ("hasResults", "_id", "ctrname", "record_last_import"):
+        record.drop(name)
+    return made
+
+
+def plain(text: str | None) -> str | None:
+    """Text of the registry without the backslashes before signs that its mark-up would read.
+
+    >>> plain(r"platelets \\>= 100 x 10\\^9/L")
+    'platelets >= 100 x 10^9/L'
+    """
+    return None if text is None else _ESCAPED.sub(r"\1", text)
+
+
+def _names(record: Taking) -> dict[str, str | None]:
+    module = "protocolSection.identificationModule"
+    brief, official = plain(record.text(f"{module}.briefTitle")), plain(record.text(f"{module}.officialTitle"))
+    return {"title": brief or official, "official_title": official, "acronym": record.text(f"{module}.acronym")}
+
+
+def _date(record: Taking, name: str) -> str | None:
+    text = record.text(f"protocolSection.statusModule.{name}.date")
+    if text is not None and parse_when(text) is None:
+        record.findings.add(
+            Finding("impossible-date", record.place, field=name, found=text, expected="an ISO 8601 date", effect="not used")
+        )
+        return None
+    return text
+
+
+def _arms_and_drugs(record: Taking) -> dict[str, Any]:
+    drugs: dict[str, dict[str, Any]] = {}
+    given: dict[str, list[str]] = {}
+    for intervention in record.items("protocolSection.armsInterventionsModule.interventions"):
+        if isinstance(intervention.get("type"), str) and intervention["type"] in DRUGS and isinstance(intervention.get("name"), str):
+            kind, name = record.text("type", intervention), plain(record.text("name", intervention)) or ""
+            drugs.setdefault(name, {"medication": name, "name": name})
+            labels = record.texts("armGroupLabels", intervention)
+            for label in labels:
+                given.setdefault(plain(label) or "", []).append(name)
+            given.setdefault(_link(kind, name), []).append(name)
+    return {"arms": _arms(record, given), "drugs": list(drugs.values())}
+
+
+def _link(kind: str | None, name: str) -> str:
+    """How an arm names its intervention: `Drug: Repaglinide`, `Combination Product: ...`."""
+    return f"{(kind or '').replace('_', ' ')}: {name}".upper()
+
+
+def _arms(record: Taking, given: dict[str, list[str]]) -> list[dict[str, Any]]:
+    arms: dict[str, dict[str, Any]] = {}
+    for group in record.items("protocolSection.armsInterventionsModule.armGroups"):
+        name = plain(record.text("label", group))
+        if name is None:
+            record.findings.add(
+                Finding("missing-value", record.place, field="armGroups.label", expected="a name", effect="the arm is left out")
+            )
+            continue
+        drugs = [drug for label in (name, *_links(record, group, given)) for drug in given.get(label, ())]
+        arm: dict[str, Any] = {"name": _once(record, name, arms), "type": record.text("type", group)}
+        arms[arm["name"] or ""] = arm | {
+            "description": plain(record.text("description", group)),
+            "medications": list(dict.fromkeys(drugs)),
+        }
+    return list(arms.values())
+
+
+def _links(record: Taking, group: Node, given: dict[str, list[str]]) -> list[str]:
+    """The keys of an arm's drugs; the names of other interventions stay, to be listed."""
+    names = group.get("interventionNames")
+    links = {name: (plain(name) or "").upper() for name in (names if isinstance(names, list) else [names]) if isinstance(name, str)}
+    rest = [name for name, link in links.items() if link not in given]
+    record.drop("interventionNames", group)
+    if rest:
+        group["interventionNames"] = rest
+    return [link for link in links.values() if link in given]
+
+
+def _once(record: Taking, name: str, arms: dict[str, Any]) -> str:
+    """The arm's name, numbered where another arm has it already."""
+    if name not in arms:
+        return name
+    numbered = next(f"{name} ({number})" for number in range(2, len(arms) + 3) if f"{name} ({number})" not in arms)
+    finding = Finding("duplicate-key", record.place, field="armGroups.label", found=name, expected="each name once", severity="warning")
+    record.findings.add(finding)
+    return numbered
+
+
+def _outcomes(record: Taking) -> list[dict[str, Any]]:
+    outcomes: list[dict[str, Any]] = []
+    for member, level in LEVELS.items():
+        for outcome in record.items(f"protocolSection.outcomesModule.{member}"):
+            title = plain(record.text("measure", outcome))
+            if title is None:
+                expected, effect = "a measure", "the outcome is left out"
+                record.findings.add(Finding("missing-value", record.place, field=f"{member}.measure", expected=expected, effect=effect))
+                continue
+            outcome_measure = {"title": title, "level": level, "description": plain(record.text("description", outcome))}
+            outcomes.append(outcome_measure | {"time_frame": plain(record.text("timeFrame", outcome))})
+    return outcomes
+
+
+def _eligibility(record: Taking) -> dict[str, Any]:
+    module = "protocolSection.eligibilityModule"
+    record.drop(f"{module}.stdAges")  # follows from the ages
+    return {
+        "minimum_age": record.text(f"{module}.minimumAge"),
+        "maximum_age": record.text(f"{module}.maximumAge"),
+        "sex": record.text(f"{module}.sex"),
+        "criteria": criteria(plain(record.text(f"{module}.eligibilityCriteria"))),
+    }
+
+
+def criteria(text: str | None) -> list[str]:
+    """The record's criteria, one an item: an entry of its list with what is indented below it, or a paragraph, such as a heading.
+
+    >>> criteria("Inclusion Criteria:\\n\\n* Adults\\n\\n  * 18 years or more\\n* Consent\\n\\nExclusion Criteria:\\n\\n* None")
+    ['Inclusion Criteria:', 'Adults\\n  * 18 years or more', 'Consent', 'Exclusion Criteria:', 'None']
+    """
+    items: list[str] = []
+    blank = True
+    for line in (text or "").splitlines():
+        if not line.strip():
+            blank = True
+        elif _ITEM.match(line) or (blank and not line[0].isspace()) or not items:
+            items.append(_ITEM.sub("", line).strip())
+            blank = False
+        else:
+            items[-1] += f"\n{line.rstrip()}"
+            blank = False
+    return items

@@ -1,0 +1,95 @@
+"""A registry record or a protocol in a standard format as a study definition; nothing is invented, what has no place is listed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from fhir_trial.domain.study import StudyDefinition
+from fhir_trial.errors import Finding, Findings, InputError, UsageError
+from fhir_trial.fhir.json import decode, repeated_keys
+from fhir_trial.sources import ctgov
+from fhir_trial.sources.taking import Taking
+
+REQUIRED = ("id", "title", "status", "sponsor", "arms", "drugs", "outcomes", "endpoints")
+"""What a definition must have; lists may be empty."""
+
+
+@dataclass
+class Imported:
+    """What was imported: a definition's members as its YAML has them, and what was noticed on the way."""
+
+    members: dict[str, Any] = field(repr=False)
+    findings: Findings
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the definition can be used as it is."""
+        return not any(finding.code == "missing-fact" for finding in self.findings)
+
+    def yaml(self) -> str:
+        """The study file's text."""
+        return yaml.safe_dump(self.members, allow_unicode=True, sort_keys=False, width=130)
+
+    def study(self) -> StudyDefinition:
+        """The definition; `InputError` where a required fact is missing."""
+        self.findings.raise_errors()
+        return msgspec.convert(self.members, StudyDefinition, strict=False)
+
+
+def import_study(path: Path) -> Imported:
+    """The study of a file: ClinicalTrials.gov v2 JSON. Raises `UsageError` where there is no such file, `InputError` for any other kind."""
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}")
+    data = path.read_bytes()
+    findings = Findings()
+    document = decode(data, path.name)
+    findings.extend(repeated_keys(data, path.name))
+    for is_kind, definition in KINDS:
+        if is_kind(document):
+            return _imported(Taking(path.name, _single(document, path.name), findings), definition)
+    expected = "a ClinicalTrials.gov v2 record (protocolSection)"
+    raise InputError([Finding("unknown-format", path.name, expected=expected)])
+
+
+KINDS: tuple[tuple[Callable[[Any], bool], Callable[[Taking], dict[str, Any]]], ...] = ((ctgov.is_record, ctgov.definition),)
+"""The kinds of JSON that are known: how one is told, and what makes a definition of it."""
+
+
+def _single(document: dict[str, Any], place: str) -> dict[str, Any]:
+    """The document, or the one record of an API's answer."""
+    if "studies" not in document:
+        return document
+    studies = document["studies"]
+    if not isinstance(studies, list) or len(studies) != 1 or not isinstance(studies[0], dict):
+        found = f"{len(studies)} records" if isinstance(studies, list) else type(studies).__name__
+        raise InputError([Finding("several-studies", place, field="studies", found=found, expected="one record")])
+    return studies[0]
+
+
+def _imported(taking: Taking, definition: Callable[[Taking], dict[str, Any]]) -> Imported:
+    members = without_blanks(definition(taking))
+    for name in REQUIRED:
+        if name not in members and name in ("id", "title", "status", "sponsor"):
+            taking.findings.add(Finding("missing-fact", taking.place, field=name, expected="a value: the source does not state it"))
+    for path, count in taking.left().items():
+        found, effect = f"{count} values" if count > 1 else "1 value", "the study definition has no place for it"
+        taking.findings.add(Finding("not-carried", taking.place, field=path, found=found, severity="information", effect=effect))
+    return Imported(members, taking.findings)
+
+
+def without_blanks(members: dict[str, Any]) -> dict[str, Any]:
+    """Members that state something, and the lists that a definition must have even where they are empty."""
+    kept = {name: _filled(value) for name, value in members.items()}
+    return {name: value for name, value in kept.items() if value not in (None, {}, []) or (name in REQUIRED and value == [])}
+
+
+def _filled(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: filled for name, member in value.items() if (filled := _filled(member)) not in (None, {}, [])}
+    if isinstance(value, list | tuple):
+        return [_filled(item) for item in value]
+    return value
