@@ -1,7 +1,7 @@
 """Views over sources: to one Arrow table, or in batches whatever the size."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypedDict, Unpack
@@ -15,13 +15,13 @@ from fhir_trial.fhir.versions import DEFAULT
 from fhir_trial.fhirpath import FhirPathError
 from fhir_trial.frames.crew import crew_parts
 from fhir_trial.frames.decoding import Batch, Decoding, Target, collector_paused
-from fhir_trial.frames.definition import read_view
 from fhir_trial.frames.lineage import PATHS, lineage_schema, place_arrays, with_lineage
 from fhir_trial.frames.messages import Part, Recipe
 from fhir_trial.frames.program import Program, build
 from fhir_trial.frames.projection import needs, struct_type
 from fhir_trial.frames.reading import Piece, pieces
-from fhir_trial.frames.view import Column, View
+from fhir_trial.frames.view import Column
+from fhir_trial.frames.views import AnyView, as_view
 from fhir_trial.progress import Progress, silent
 
 Bad = Literal["raise", "skip"]
@@ -35,12 +35,12 @@ _NOT_HELD = (pa.ArrowInvalid, OverflowError, pa.ArrowTypeError)
 class ViewRunner:
     """A view made ready once, to run over any number of sources."""
 
-    def __init__(self, view: View | Mapping[str, Any], fhir: str = DEFAULT, *, lineage: bool = False) -> None:
+    def __init__(self, view: AnyView, fhir: str = DEFAULT, *, lineage: bool = False) -> None:
         """Read and compile the ViewDefinition; raises `ViewError` with all that is wrong with it.
 
         With `lineage` each row has in front the id and version of its resource and where it stood (`fhir_trial.frames.lineage`).
         """
-        self.view = view if isinstance(view, View) else read_view(view, fhir)
+        self.view = as_view(view, fhir)
         self._lineage = lineage
         if lineage:
             self.view = with_lineage(self.view)
@@ -191,7 +191,7 @@ class RunOptions(TypedDict, total=False):
 class Run:
     """A view over a source, with all options settled: batches that are checked as they come."""
 
-    view: View | Mapping[str, Any]
+    view: AnyView
     source: Any
     fhir: str = DEFAULT
     bad: Bad = "raise"
@@ -218,9 +218,10 @@ class Run:
             raise InputError(errors)
 
 
-def run_view(view: View | Mapping[str, Any], source: Any, fhir: str = DEFAULT, **options: Unpack[RunOptions]) -> pa.Table:
+def run_view(view: AnyView, source: Any, fhir: str = DEFAULT, **options: Unpack[RunOptions]) -> pa.Table:
     """The table of a SQL-on-FHIR ViewDefinition over a source of resources of one FHIR version; `RunOptions` says what can differ.
 
+    `view` is a ViewDefinition, or the name of one of the shipped (`fhir_trial.frames.views`).
     `source` is a path (file, folder or glob; NDJSON, a Bundle or a resource; gzip too) or several, JSON as bytes or text, an open binary
     file, a Bundle or resource as a dict, or an iterable of resources, or of bytes as a download brings them. What cannot be read raises
     `InputError` with file, line and reason of all of it, or is skipped. Columns have stable types: text for text, dates and times; int64;

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Unpack
@@ -14,7 +14,7 @@ from fhir_trial.errors import Finding, Findings, UsageError
 from fhir_trial.fhir.json import encode
 from fhir_trial.fhir.versions import DEFAULT
 from fhir_trial.frames.run import Run, RunOptions
-from fhir_trial.frames.view import View
+from fhir_trial.frames.views import AnyView
 
 _GROUP_ROWS = 65_536
 """Rows of a Parquet row group, unless the source ends before."""
@@ -22,7 +22,7 @@ _FORMULA = re.compile(r"[=+\-@\t\r]")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
-def write_view(view: View | Mapping[str, Any], source: Any, out: str | Path, fhir: str = DEFAULT, **options: Unpack[RunOptions]) -> int:
+def write_view(view: AnyView, source: Any, out: str | Path, fhir: str = DEFAULT, **options: Unpack[RunOptions]) -> int:
     """Write the rows of a view over a source to `out` and give their number; `view`, `source` and the options as `run_view` takes them.
 
     Parquet keeps the column types. CSV: null is an empty cell, a list its JSON, decimals have no padding zeros, and a text that a
