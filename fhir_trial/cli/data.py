@@ -3,7 +3,7 @@
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,7 +13,7 @@ from fhir_trial.endpoints.outputs import files, summary
 from fhir_trial.errors import Findings, UsageError
 from fhir_trial.fhir import json as fhir_json
 from fhir_trial.fhir.versions import DEFAULT
-from fhir_trial.frames import write_view
+from fhir_trial.frames import shipped_view, write_view
 from fhir_trial.sources.conventions_file import chosen_conventions
 from fhir_trial.sources.sdtm.write import write_sdtm
 from fhir_trial.sync.folder import MANIFEST, write_folder
@@ -128,19 +128,27 @@ def _resource_files(paths: list[Path]) -> list[Path]:
 
 
 def view(
-    definition: Annotated[Path, typer.Argument(help="A SQL-on-FHIR ViewDefinition in JSON.")],
+    definition: Annotated[str, typer.Argument(metavar="VIEW", help="A SQL-on-FHIR ViewDefinition in JSON, or the name of a shipped one.")],
     paths: Annotated[list[Path], typer.Argument(help="NDJSON, Bundles or folders.")],
     out: Annotated[Path, typer.Option(help="File to write: .csv, .ndjson or .parquet.")],
     fhir: Annotated[str, typer.Option("--fhir", help="FHIR version: r4 or r5.")] = DEFAULT,
     as_json: Json = False,
 ) -> int:
     """Run a ViewDefinition over resources into a table."""
-    if not definition.is_file():
-        raise UsageError(f"{definition} is no file")
-    loaded = fhir_json.decode(definition.read_bytes(), str(definition))
-    rows = write_view(loaded, paths, out, fhir)
+    rows = write_view(_definition(definition, fhir), paths, out, fhir)
     show_json({"file": str(out), "rows": rows}) if as_json else show(f"{out}: {rows} rows")
     return 0
+
+
+def _definition(view: str, fhir: str) -> dict[str, Any]:
+    """A ViewDefinition from a file, else the shipped one of that name."""
+    path = Path(view)
+    if path.is_file():
+        loaded: dict[str, Any] = fhir_json.decode(path.read_bytes(), view)
+        return loaded
+    if path.suffix or path.name != view:
+        raise UsageError(f"{view} is no file")
+    return shipped_view(view, fhir)
 
 
 def endpoints(
