@@ -71,7 +71,7 @@ def _value(entity: str, field: str, annotation: Any) -> st.SearchStrategy[Any]:
 
 
 def _members(entity: str, member: type[Entity]) -> st.SearchStrategy[Entity]:
-    return st.builds(member, **{n: _value(entity, n, a) for n, a in get_type_hints(member).items()})
+    return st.builds(member, **{n: _value(entity, n, a) for n, a in get_type_hints(member).items()}).map(_in_order)
 
 
 @cache
@@ -83,15 +83,25 @@ def rows(entity: str) -> st.SearchStrategy[Any]:
 _PERIODS = (("start", "end"), ("started_on", "ended_on"), ("enrolled_on", "ended_on"), ("data_from", "data_until"))
 
 
+def _in_order(row: Any) -> Any:
+    """The row with no end before its start."""
+    changes: dict[str, Any] = {}
+    for start, end in _PERIODS:
+        if (first := getattr(row, start, None)) is not None and getattr(row, end, None) is not None:
+            changes |= {start: first[:10], end: first[:10]}
+    return replace(row, **changes)
+
+
 def _consistent(row: Any) -> Any:
     """The row with what contradicts HL7's rules taken out: those have tests of their own."""
     changes: dict[str, Any] = {}
-    for start, end in _PERIODS:
-        if getattr(row, start, None) is not None and getattr(row, end, None) is not None:
-            changes |= {start: row.__getattribute__(start)[:10], end: row.__getattribute__(start)[:10]}
     match type(row).__name__:
         case "Patient" if row.death_date is not None:
             changes["dead"] = None
+        case "Condition" if row.end is not None:
+            changes["status"] = "resolved"
+        case "VitalSign" if row.not_done is not None:
+            changes |= {"value": None, "unit": None, "not_done": True}
         case "Response" if row.not_done is not None:
             changes |= {"value": None, "not_done": True}
         case "AdverseEvent":

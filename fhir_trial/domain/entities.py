@@ -7,8 +7,27 @@ Text is trimmed and never empty; a fact that is not known is None; a repeat that
 from decimal import Decimal
 
 from fhir_trial.domain.base import Entity, When
+from fhir_trial.domain.clinical_entities import Condition, ConditionSite, Consent, VitalSign
+from fhir_trial.domain.event_entities import AdverseEvent, SeriousnessCriterion, Suspect
 from fhir_trial.domain.laboratory import LaboratoryResult
 from fhir_trial.domain.result_entities import Figure, Measure, Member, Population, Provenance, Result
+from fhir_trial.domain.study_entities import (
+    Arm,
+    Criterion,
+    Eligibility,
+    Enrolled,
+    Enrollment,
+    Medication,
+    Objective,
+    Organization,
+    OutcomeMeasure,
+    Party,
+    PlannedDose,
+    Site,
+    StatusPeriod,
+    Study,
+    StudySite,
+)
 
 __all__ = [
     "ENTITIES",
@@ -16,87 +35,50 @@ __all__ = [
     "AdverseEvent",
     "Arm",
     "BodyMeasure",
+    "Condition",
+    "ConditionSite",
+    "Consent",
     "Contact",
+    "Criterion",
     "Disposition",
     "Dose",
+    "Eligibility",
+    "Enrolled",
+    "Enrollment",
     "Entity",
     "Figure",
     "LaboratoryResult",
     "Lesion",
     "Measure",
     "Measurement",
+    "MeasurementBasis",
     "Medication",
     "Member",
+    "Objective",
     "Organization",
     "OutcomeMeasure",
+    "Party",
     "Patient",
     "PerformanceStatus",
+    "PlannedDose",
     "Population",
     "Provenance",
     "Response",
     "Result",
     "SeriousnessCriterion",
+    "Site",
+    "StatusPeriod",
     "Study",
+    "StudySite",
     "Subject",
+    "SubjectState",
+    "SumBasis",
     "SumOfDiameters",
+    "Suspect",
     "Therapy",
+    "VitalSign",
     "When",
 ]
-
-
-class Organization(Entity, frozen=True, kw_only=True):
-    """A party of the study, such as its sponsor."""
-
-    study: str
-    organization: str
-    name: str
-
-
-class Arm(Entity, frozen=True, kw_only=True):
-    """One arm of a study."""
-
-    name: str
-    type: str | None = None
-    description: str | None = None
-
-
-class OutcomeMeasure(Entity, frozen=True, kw_only=True):
-    """What the study registered as an outcome: `level` is primary, secondary or other."""
-
-    name: str
-    level: str
-    description: str | None = None
-    time_frame: str | None = None
-
-
-class Study(Entity, frozen=True, kw_only=True):
-    """The study as its registry record has it; `status` is ClinicalTrials.gov's word."""
-
-    study: str
-    title: str
-    official_title: str | None = None
-    status: str
-    phase: str | None = None
-    purpose: str | None = None
-    condition: str | None = None
-    description: str | None = None
-    eligibility: str | None = None
-    sponsor: str | None = None
-    started_on: When | None = None
-    ended_on: When | None = None
-    data_cutoff: When | None = None
-    """The day after which this snapshot of the data sees nothing."""
-    arms: tuple[Arm, ...] = ()
-    outcomes: tuple[OutcomeMeasure, ...] = ()
-
-
-class Medication(Entity, frozen=True, kw_only=True):
-    """A drug the study gives; `medication` is its name in the dose records."""
-
-    study: str
-    medication: str
-    name: str
-    form: str | None = None
 
 
 class Patient(Entity, frozen=True, kw_only=True):
@@ -128,6 +110,14 @@ class Contact(Entity, frozen=True, kw_only=True):
     on: When
 
 
+class SubjectState(Entity, frozen=True, kw_only=True):
+    """A state of a subject's participation, and from when to when."""
+
+    state: str
+    start: When | None = None
+    end: When | None = None
+
+
 class Subject(Entity, frozen=True, kw_only=True):
     """A person's participation in the study.
 
@@ -153,6 +143,9 @@ class Subject(Entity, frozen=True, kw_only=True):
     first_dose_on: When | None = None
     last_dose_on: When | None = None
     ended_on: When | None = None
+    consent: str | None = None
+    """The consent that the participation rests on."""
+    states: tuple[SubjectState, ...] = ()
     dispositions: tuple[Disposition, ...] = ()
     contacts: tuple[Contact, ...] = ()
 
@@ -175,7 +168,15 @@ class Dose(Entity, frozen=True, kw_only=True):
     planned_per_m2: Decimal | None = None
     bsa_used: Decimal | None = None
     adjustment: str | None = None
+    """Why a dose was adjusted."""
+    reduced: bool | None = None
+    interrupted: bool | None = None
+    """Whether an infusion was interrupted and resumed; one that was not resumed has the status stopped."""
+    rate: Decimal | None = None
+    rate_unit: str | None = None
     cycle: int | None = None
+    day: int | None = None
+    """The day of the cycle."""
     visit: str | None = None
     visit_number: Decimal | None = None
     start: When | None = None
@@ -189,8 +190,13 @@ class Therapy(Entity, frozen=True, kw_only=True):
     subject: str
     sequence: int
     name: str
+    preferred_term: str | None = None
     category: str | None = None
     indication: str | None = None
+    dose: Decimal | None = None
+    unit: str | None = None
+    frequency: str | None = None
+    route: str | None = None
     start: When | None = None
     end: When | None = None
 
@@ -264,6 +270,29 @@ class SumOfDiameters(Entity, frozen=True, kw_only=True):
     sequence: int | None = None
 
 
+class MeasurementBasis(Entity, frozen=True, kw_only=True):
+    """A measurement of a lesion that a response rests on."""
+
+    study: str
+    subject: str
+    lesion: str
+    evaluator: str
+    evaluator_id: str | None = None
+    visit: str | None = None
+    ordinal: int = 1
+
+
+class SumBasis(Entity, frozen=True, kw_only=True):
+    """A sum of diameters that a response rests on."""
+
+    study: str
+    subject: str
+    evaluator: str
+    evaluator_id: str | None = None
+    visit: str | None = None
+    ordinal: int = 1
+
+
 class Response(Entity, frozen=True, kw_only=True):
     """A reported tumour response at a visit.
 
@@ -285,6 +314,8 @@ class Response(Entity, frozen=True, kw_only=True):
     reason: str | None = None
     accepted: bool | None = None
     sequence: int | None = None
+    measurements: tuple[MeasurementBasis, ...] = ()
+    sums: tuple[SumBasis, ...] = ()
 
 
 class PerformanceStatus(Entity, frozen=True, kw_only=True):
@@ -313,41 +344,16 @@ class BodyMeasure(Entity, frozen=True, kw_only=True):
     on: When | None = None
 
 
-class SeriousnessCriterion(Entity, frozen=True, kw_only=True):
-    """One regulatory criterion: death, life-threatening, hospitalization, disability, congenital-anomaly, other."""
-
-    criterion: str
-    present: bool
-
-
-class AdverseEvent(Entity, frozen=True, kw_only=True):
-    """One reported adverse event; `severity` is never turned into a `grade`, nor the reverse."""
-
-    study: str
-    subject: str
-    sequence: int
-    sponsor_id: str | None = None
-    term: str
-    preferred_term: str | None = None
-    organ_class: str | None = None
-    grade: int | None = None
-    grade_version: str | None = None
-    severity: str | None = None
-    serious: bool | None = None
-    criteria: tuple[SeriousnessCriterion, ...] = ()
-    related: str | None = None
-    action: str | None = None
-    outcome: str | None = None
-    start: When | None = None
-    end: When | None = None
-    reported_on: When | None = None
-
-
 ENTITIES: dict[str, type[Entity]] = {
     "organization": Organization,
+    "site": Site,
+    "patient": Patient,
+    "eligibility": Eligibility,
+    "enrollment": Enrollment,
     "study": Study,
     "medication": Medication,
-    "patient": Patient,
+    "consent": Consent,
+    "condition": Condition,
     "subject": Subject,
     "dose": Dose,
     "therapy": Therapy,
@@ -357,6 +363,7 @@ ENTITIES: dict[str, type[Entity]] = {
     "response": Response,
     "performance_status": PerformanceStatus,
     "body_measure": BodyMeasure,
+    "vital_sign": VitalSign,
     "laboratory": LaboratoryResult,
     "adverse_event": AdverseEvent,
     "measure": Measure,

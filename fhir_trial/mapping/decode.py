@@ -1,6 +1,7 @@
 """Tables of raw FHIR values, as views give them, decoded to the domain's tables: each distinct value once, by the rule's own codec."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ from fhir_trial.mapping.errors import BadValue
 from fhir_trial.mapping.keys import split_key
 from fhir_trial.mapping.reader import required_fields
 from fhir_trial.mapping.tree import Link, Repeat
-from fhir_trial.mapping.views import KEY_COLUMN, Column, entity_columns, repeat_columns, repeats
+from fhir_trial.mapping.views import INDEX_COLUMN, KEY_COLUMN, Column, entity_columns, index_column, repeat_columns, repeats
 
 Columns = dict[str, pa.Array]
 
@@ -30,8 +31,8 @@ def decode_tables(compiled: Compiled, raw: Mapping[str, pa.Table], findings: Fin
     keys = [(n, field_types(compiled.entity)[n]) for n in compiled.rules.key] if compiled.rules.identifier else []
     columns = _decoded(own, entity_columns(compiled), compiled.entity, keys, findings)
     for repeat in repeats(compiled.root):
-        member = compiled.members[repeat.field]
-        columns[repeat.field] = _gathered(own, raw[f"{name}_{repeat.field}"], repeat, member, findings)
+        places = [(identity,) for identity in own["resource_id"].to_pylist()]
+        columns[repeat.field] = _gathered(places, repeat, _Raw(raw, name, compiled.members), findings)
     table = _table(columns, own.num_rows, compiled.entity)
     return table.filter(_complete(table, compiled.entity, name, findings))
 
@@ -106,17 +107,43 @@ def _linked(column: pa.ChunkedArray, link: Link, schema: pa.Schema, findings: Fi
     return _split(pc.fill_null(column, empty), present, schema, link.path, findings)
 
 
-def _gathered(own: pa.Table, raw: pa.Table, repeat: Repeat, member: type[Entity], findings: Findings) -> pa.Array:
+Place = tuple[Any, ...]
+"""Where an item stands: the resource's id, and its position in each list that it is in."""
+
+
+@dataclass(frozen=True)
+class _Raw:
+    """The tables of a repeat's views: those whose name begins with `name`; `outer` are the repeats it is in."""
+
+    tables: Mapping[str, pa.Table]
+    name: str
+    members: Mapping[str, type[Entity]]
+    outer: tuple[Repeat, ...] = ()
+
+    def places(self, table: pa.Table) -> list[Place]:
+        """Where each row stands."""
+        names = ("resource_id", *(index_column(repeat) for repeat in self.outer), INDEX_COLUMN)
+        return list(zip(*(table[name].to_pylist() for name in names), strict=True))
+
+    def inside(self, repeat: Repeat) -> "_Raw":
+        """Those of the repeats in `repeat`."""
+        return _Raw(self.tables, f"{self.name}_{repeat.field}", self.members, (*self.outer, repeat))
+
+
+def _gathered(parents: list[Place], repeat: Repeat, raws: _Raw, findings: Findings) -> pa.Array:
     """The rows of a repeat as one list of structs a parent row, in the order of the resource."""
+    raw, member = raws.tables[f"{raws.name}_{repeat.field}"], raws.members[repeat.field]
     columns = _decoded(raw, repeat_columns(repeat), member, [], findings)
+    places = raws.places(raw)
+    for inner in repeats(repeat.node):
+        columns[inner.field] = _gathered(places, inner, raws.inside(repeat), findings)
     table = _table(columns, raw.num_rows, member)
     complete = _complete(table, member, repeat.field, findings).to_pylist()
-    by_parent: dict[str, list[tuple[int, Any]]] = {}
-    parents, places = raw["resource_id"].to_pylist(), raw["item_index"].to_pylist()
-    for parent, index, item, whole in zip(parents, places, table.to_pylist(), complete, strict=True):
+    by_parent: dict[Place, list[tuple[int, Any]]] = {}
+    for place, item, whole in zip(places, table.to_pylist(), complete, strict=True):
         if whole:
-            by_parent.setdefault(parent, []).append((index, item))
-    lists = [[item for _, item in sorted(by_parent.get(p, []), key=lambda pair: pair[0])] for p in own["resource_id"].to_pylist()]
+            by_parent.setdefault(place[:-1], []).append((place[-1], item))
+    lists = [[item for _, item in sorted(by_parent.get(p, []), key=lambda pair: pair[0])] for p in parents]
     return pa.array(lists, pa.list_(pa.struct(list(entity_schema(member)))))
 
 

@@ -78,6 +78,7 @@ def _holds(node: Node, use: _Use) -> None:
 
 def _value_types(node: Node) -> set[str]:
     plain = {leaf.fhir_type for leaf in node.leaves}
+    plain |= {name[5].lower() + name[6:] for name in node.constants if name.startswith("value")}
     return plain | {child.type for name, child in node.objects.items() if name.startswith("value")}
 
 

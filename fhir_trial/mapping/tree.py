@@ -13,6 +13,9 @@ from fhir_trial.mapping.codecs import Codec
 from fhir_trial.mapping.errors import RuleError
 from fhir_trial.mapping.paths import Condition, Literal, Step, parse_path
 
+THIS = "$this"
+"""The path of a link that is the item of a repeat itself."""
+
 
 @dataclass(slots=True)
 class Leaf:
@@ -210,7 +213,13 @@ class TreeBuilder:
         return place
 
     def link(self, path: str, link: Link, start: Node | None = None) -> None:
-        """Put a Reference at `path`, which must be one that may point to the target's type and is owned by no other rule."""
+        """Put a Reference at `path`, which must be one that may point to the target's type and is owned by no other rule.
+
+        `$this` is the item of a repeat itself.
+        """
+        if path == THIS and start is not None:
+            self._own(start, link)
+            return
         place = self.place(path, start)
         if place.type != "Reference":
             raise RuleError(f"path {path!r}: found {place.type}, expected Reference")
@@ -220,8 +229,14 @@ class TreeBuilder:
             node = self._item(place.node, place.json, place.element, place.type, place.step, path).node
         else:
             node = place.node.objects.setdefault(place.json, Node("Reference"))
+        self._own(node, link)
+
+    @staticmethod
+    def _own(node: Node, link: Link) -> None:
+        if node.type != "Reference":
+            raise RuleError(f"path {link.path!r}: found {node.type}, expected Reference")
         if node.link is not None:
-            raise RuleError(f"path {path!r}: another rule already stands there")
+            raise RuleError(f"path {link.path!r}: another rule already stands there")
         node.link = link
 
     def repeat(self, path: str, name: str, start: Node | None = None) -> Repeat:

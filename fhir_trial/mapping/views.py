@@ -6,11 +6,14 @@ from typing import Any
 
 from fhir_trial.mapping.compile import Compiled
 from fhir_trial.mapping.keys import system_of
-from fhir_trial.mapping.tree import Leaf, Link, Node, Repeat
+from fhir_trial.mapping.tree import THIS, Leaf, Link, Node, Repeat
 from fhir_trial.mapping.writer import LOCAL_TIME
 
 KEY_COLUMN = "identifier"
 """The column of every view that holds the business identifier's value (a repeat's: its parent's)."""
+
+INDEX_COLUMN = "item_index"
+"""The column of a repeat's view that holds the item's place in its list."""
 
 ID_COLUMNS = ("resource_id", "version_id")
 """The lineage of every row."""
@@ -31,8 +34,13 @@ def entity_columns(compiled: Compiled) -> list[Column]:
     """The columns of the entity's own table."""
     columns = [Column("resource_id", "id", "id"), Column("version_id", "meta.versionId", "id")]
     if compiled.rules.identifier is not None:
-        columns.append(Column(KEY_COLUMN, f"identifier.where(system='{system_of(compiled.rules.entity)}').value", "string"))
+        columns.append(Column(KEY_COLUMN, f"{_ours(compiled)}.value", "string"))
     return columns + list(_columns(compiled.root))
+
+
+def _ours(compiled: Compiled) -> str:
+    """The business identifier: it tells rows of ours from resources of the same kind that others wrote."""
+    return f"identifier.where(system='{system_of(compiled.rules.entity)}')"
 
 
 def repeat_columns(repeat: Repeat) -> list[Column]:
@@ -50,7 +58,8 @@ def _columns(node: Node) -> Iterator[Column]:
             local = f"{leaf.path}.extension('{LOCAL_TIME}').value.ofType(string)"
             yield Column(f"{leaf.field}_local", local, "string", leaf)
     for link in (inner.link for inner in _nodes(node) if inner.link is not None):
-        yield Column(f"{link.entity}_key", f"{link.path}.identifier.value", "string", link=link)
+        path = "identifier.value" if link.path == THIS else f"{link.path}.identifier.value"
+        yield Column(f"{link.entity}_key", path, "string", link=link)
 
 
 def _nodes(node: Node) -> Iterator[Node]:
@@ -81,12 +90,34 @@ def entity_views(compiled: Compiled) -> dict[str, dict[str, Any]]:
     rules = compiled.rules
     own = entity_columns(compiled)
     views = {rules.entity: _view(compiled, rules.entity, [{"column": [_column(c) for c in own]}])}
-    for repeat in repeats(compiled.root):
-        keys = [_column(c) for c in own if c.name in (*ID_COLUMNS, KEY_COLUMN)]
-        items = [{"name": "item_index", "path": "%rowIndex", "type": "integer"}] + [_column(c) for c in repeat_columns(repeat)]
-        name = f"{rules.entity}_{repeat.field}"
-        views[name] = _view(compiled, name, [{"column": keys}, {"forEach": repeat.path, "column": items}])
+    keys = {"column": [_column(c) for c in own if c.name in (*ID_COLUMNS, KEY_COLUMN)]}
+    for chain in _chains(compiled.root):
+        name = "_".join((rules.entity, *(repeat.field for repeat in chain)))
+        views[name] = _view(compiled, name, [keys, _for_each(chain)])
     return views
+
+
+def _chains(node: Node) -> Iterator[tuple[Repeat, ...]]:
+    """Every repeat with those it is in, outermost first."""
+    for repeat in repeats(node):
+        yield (repeat,)
+        for inner in _chains(repeat.node):
+            yield (repeat, *inner)
+
+
+def _for_each(chain: tuple[Repeat, ...]) -> dict[str, Any]:
+    """The items of the innermost repeat, each with its place and the places of the items it is in."""
+    repeat, *inner = chain
+    if inner:
+        place = {"name": index_column(repeat), "path": "%rowIndex", "type": "integer"}
+        return {"forEach": repeat.path, "column": [place], "select": [_for_each(tuple(inner))]}
+    place = {"name": INDEX_COLUMN, "path": "%rowIndex", "type": "integer"}
+    return {"forEach": repeat.path, "column": [place, *(_column(c) for c in repeat_columns(repeat))]}
+
+
+def index_column(repeat: Repeat) -> str:
+    """The column that says in which item of an outer repeat a row stands."""
+    return f"{repeat.field}_index"
 
 
 def _column(column: Column) -> dict[str, str]:
@@ -101,7 +132,10 @@ def _view(compiled: Compiled, name: str, select: list[dict[str, Any]]) -> dict[s
         "resource": compiled.rules.resource,
         "select": select,
     }
-    if where := [{"path": _test(path, value)} for path, value in compiled.rules.constants.items()]:
+    where = [{"path": _test(path, value)} for path, value in compiled.rules.constants.items()]
+    if compiled.rules.identifier is not None:
+        where.append({"path": f"{_ours(compiled)}.exists()"})
+    if where:
         view["where"] = where
     return view
 

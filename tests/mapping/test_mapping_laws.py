@@ -15,7 +15,7 @@ EVERY = [(fhir, entity) for fhir in VERSIONS for entity in ENTITIES]
 
 
 @pytest.mark.parametrize(("fhir", "entity"), EVERY)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_what_is_written_reads_back(fhir, entity, data):
     rules = load(fhir)[entity]
@@ -25,7 +25,7 @@ def test_what_is_written_reads_back(fhir, entity, data):
 
 
 @pytest.mark.parametrize(("fhir", "entity"), EVERY)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_what_is_written_is_valid_and_recognised(fhir, entity, data):
     mapping = load(fhir)
@@ -36,7 +36,7 @@ def test_what_is_written_is_valid_and_recognised(fhir, entity, data):
 
 
 @pytest.mark.parametrize("entity", ENTITIES)
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_the_logical_id_is_the_same_in_every_version(entity, data):
     row = data.draw(rows(entity))

@@ -15,7 +15,7 @@ from fhir_trial.mapping import load
 
 
 @pytest.mark.parametrize(("fhir", "entity"), [(fhir, entity) for fhir in VERSIONS for entity in ENTITIES])
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_views_give_back_the_rows(fhir, entity, data):
     rules = load(fhir)[entity]
