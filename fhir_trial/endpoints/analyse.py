@@ -11,6 +11,7 @@ from fhir_trial.endpoints import exposure, safety
 from fhir_trial.endpoints.analysis import Analysis, prepare
 from fhir_trial.endpoints.between import Between
 from fhir_trial.endpoints.conventions import Conventions
+from fhir_trial.endpoints.reports import reports
 from fhir_trial.endpoints.time_to_event import COLUMNS
 from fhir_trial.errors import Findings
 
@@ -21,7 +22,7 @@ class Results(Mapping[str, EndpointResult]):
 
     `adsl`, `adrs`, `adtte`, `safety` and `exposure` have domain column names; `findings` is what the analysis noticed beyond the data's own
     findings, an endpoint that had to be left out among it. `between_arms` compares the arms in each time to an event. `analysis` is what
-    figures of other groups of subjects are read off.
+    figures of other groups of subjects are read off. `reports` are the tables beside the endpoints (`reports.reports`), by name.
     """
 
     study: str
@@ -37,6 +38,7 @@ class Results(Mapping[str, EndpointResult]):
     synthetic: bool = False
     between_arms: Mapping[str, Between] = field(default_factory=dict)
     analysis: Analysis | None = field(default=None, repr=False, compare=False)
+    reports: Mapping[str, pd.DataFrame] = field(default_factory=dict, repr=False)
 
     def __getitem__(self, name: str) -> EndpointResult:
         """The result of that endpoint in all subjects."""
@@ -73,6 +75,7 @@ def analyse(data: TrialData, conventions: Conventions) -> Results:
         data.synthetic,
         compared,
         analysis,
+        reports(analysis),
     )
 
 

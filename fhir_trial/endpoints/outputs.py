@@ -14,6 +14,7 @@ import pandas as pd
 
 from fhir_trial.domain.results import EndpointResult, Estimate
 from fhir_trial.endpoints.analyse import Results
+from fhir_trial.endpoints.report_columns import REPORT_FILES, TEAE
 
 ADSL = {
     "study": "STUDYID",
@@ -112,7 +113,7 @@ DIGITS = 12
 
 
 def files(results: Results) -> dict[str, str]:
-    """Every output by file name: adsl.csv, adrs.csv, adtte.csv, safety.csv, exposure.csv, summary.json."""
+    """Every output by file name: adsl.csv, adrs.csv, adtte.csv, safety.csv, exposure.csv, summary.json, then those of the reports."""
     tables = {
         "adsl.csv": (results.adsl, ADSL),
         "adrs.csv": (results.adrs, ADRS),
@@ -121,7 +122,11 @@ def files(results: Results) -> dict[str, str]:
         "exposure.csv": (results.exposure, EXPOSURE),
     }
     written = {name: _csv(frame, names, results.synthetic) for name, (frame, names) in tables.items()}
-    return written | {"summary.json": json.dumps(summary(results), indent=2, ensure_ascii=False, allow_nan=False) + "\n"}
+    written["summary.json"] = json.dumps(summary(results), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    written["teae.csv"] = _csv(results.safety, TEAE, results.synthetic)
+    # reports stand in an order of their own
+    reports = {file: (results.reports[name], names) for name, (file, names) in REPORT_FILES.items()}
+    return written | {file: _csv(frame, names, results.synthetic, ()) for file, (frame, names) in reports.items()}
 
 
 def _described(adtte: pd.DataFrame) -> pd.DataFrame:
@@ -133,9 +138,10 @@ def _described(adtte: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _csv(frame: pd.DataFrame, names: Mapping[str, str], synthetic: bool) -> str:
-    by = [column for column in ORDER if column in names and column in frame]
-    frame = frame.sort_values(by, kind="stable", na_position="first", ignore_index=True, key=_by_value)
+def _csv(frame: pd.DataFrame, names: Mapping[str, str], synthetic: bool, order: tuple[str, ...] = ORDER) -> str:
+    by = [column for column in order if column in names and column in frame]
+    if by:
+        frame = frame.sort_values(by, kind="stable", na_position="first", ignore_index=True, key=_by_value)
     shown = pd.DataFrame({name: _cells(frame[column]) for column, name in names.items()}, index=frame.index)
     if synthetic:
         shown["SYNTHETIC"] = "Y"

@@ -9,6 +9,7 @@ import pandas as pd
 from fhir_trial.endpoints import columns as col
 from fhir_trial.endpoints.columns import NO_DAY, Bools
 from fhir_trial.endpoints.conventions import Conventions
+from fhir_trial.endpoints.fact_tables import on_days
 from fhir_trial.errors import Finding, Findings
 
 ANY = "*ANY*"
@@ -18,20 +19,32 @@ TOTAL = "TOTAL"
 UNCODED = "UNCODED"
 
 GRADES = (1, 2, 3, 4, 5)
+SEVERITIES = ("mild", "moderate", "severe")
+FLAGS = ("serious", "related", "discontinued", "fatal")
 KEY = ["arm", "organ_class", "preferred_term"]
-COLUMNS = (*KEY, "n", "subjects", "events", *(f"grade{g}" for g in GRADES), "grade3plus", "serious", "related")
-"""The columns of the safety table; grades are missing where the data have none."""
+COLUMNS = (
+    *(*KEY, "n", "subjects", "events", *(f"grade{g}" for g in GRADES), "grade3plus", "serious", "related"),
+    *("discontinued", "fatal", *SEVERITIES, "percent"),
+)
+"""The columns of the safety table; grades and severities are missing where the data have none. `discontinued`: led to the end of
+treatment; `percent`: of `n`."""
+
+WITHDRAWN = ("DRUG WITHDRAWN", "TREATMENT WITHDRAWN", "DRUG DISCONTINUED", "PERMANENTLY DISCONTINUED", "DISCONTINUED", "WITHDRAWN")
+"""Actions (AEACN) that end treatment with a drug."""
+DEADLY = ("FATAL", "DEATH")
+"""Outcomes of an event that a subject died of."""
 
 
 def emergent(events: pd.DataFrame, subjects: pd.DataFrame, conventions: Conventions) -> Bools:
     """Which events began on treatment: from the first dose to `te_window_days` after the last one.
 
     An event whose start lacks a day counts where any day it can mean is on treatment, and one without a start unless it ended before.
-    Without a date of the last dose, treatment goes on. Events of subjects outside the safety population never count.
+    Without a date of the last dose, treatment goes on. What began after the data cutoff is not seen. Events of subjects outside the safety
+    population never count.
     """
     treated = subjects[subjects["safety"].to_numpy(dtype=bool)]
     at = pd.Index(treated["subject"]).get_indexer(pd.Index(events["subject"].astype(object)))
-    first, last = (_days(treated[name]) for name in ("first_dose_on", "last_dose_on"))
+    first, last = (on_days(treated[name], "mid") for name in ("first_dose_on", "last_dose_on"))
     until = np.where(last == NO_DAY, NO_DAY, last + conventions.te_window_days)
     if not len(treated):
         return np.zeros(len(events), dtype=bool)
@@ -39,13 +52,9 @@ def emergent(events: pd.DataFrame, subjects: pd.DataFrame, conventions: Conventi
     earliest = np.where(start.isna(), -NO_DAY, col.days(start, "first"))
     ended = col.days(end, "last")
     latest = np.where(start.isna(), ended, col.days(start, "last"))
-    during: Bools = (at >= 0) & (latest >= first[at]) & (earliest <= until[at])
+    seen = NO_DAY if conventions.data_cutoff is None else col.day_number(conventions.data_cutoff, "last")
+    during: Bools = (at >= 0) & (latest >= first[at]) & (earliest <= np.minimum(until[at], seen))
     return during
-
-
-def _days(dates: "pd.Series[Any]") -> Any:
-    days = dates.to_numpy(dtype="datetime64[D]")
-    return np.where(np.isnat(days), NO_DAY, days.astype(np.int64))
 
 
 def table(tables: Mapping[str, pd.DataFrame], subjects: pd.DataFrame, conventions: Conventions, findings: Findings) -> pd.DataFrame:
@@ -62,35 +71,62 @@ def table(tables: Mapping[str, pd.DataFrame], subjects: pd.DataFrame, convention
         effect = "the safety table has no grades; severity is not turned into a grade"
         findings.add(Finding("no-grade", "adverse_event", field="grade", expected="CTCAE grades", severity="information", effect=effect))
     sizes = {str(arm): n for arm, n in treated["arm"].value_counts().items()} | {TOTAL: len(treated)}
-    counted = _counted(_levels(_facts(events, treated, conventions)), conventions)
+    counted = _counted(_levels(facts(events, treated, conventions)), conventions)
     grid = pd.MultiIndex.from_tuples(
         [(arm, *term) for arm in [*sorted(set(sizes) - {TOTAL}), TOTAL] for term in _terms(counted)], names=KEY
     )
     whole = counted.set_index(KEY).reindex(grid, fill_value=0).reset_index()
     whole["n"] = whole["arm"].map(sizes)
+    whole["percent"] = 100 * whole["subjects"] / whole["n"].where(whole["n"] > 0)
     if not graded:
         whole[[f"grade{g}" for g in GRADES] + ["grade3plus"]] = pd.NA
+    if not col.column(events, "severity").notna().any():
+        whole[list(SEVERITIES)] = pd.NA
     return whole[list(COLUMNS)]
 
 
-def _facts(events: pd.DataFrame, treated: pd.DataFrame, conventions: Conventions) -> pd.DataFrame:
-    """What the table counts of each event."""
+def facts(events: pd.DataFrame, treated: pd.DataFrame, conventions: Conventions) -> pd.DataFrame:
+    """What the tables count of each event: its arm, terms, grade (1 to 5), severity (1 to 3) and `FLAGS`."""
     related = col.column(events, "related").astype(object)
     known = related.notna()
     words = related.astype(str).str.strip().str.upper().isin(conventions.related_values)
     term = col.column(events, "preferred_term").astype(object)
     arm = dict(zip(treated["subject"], treated["arm"], strict=True))
+    grade = col.numbers(events, "grade")
+    severity = {name.upper(): number for number, name in enumerate(SEVERITIES, start=1)}
     return pd.DataFrame(
         {
             "arm": [arm[name] for name in events["subject"]],
             "subject": events["subject"].astype(object),
             "organ_class": col.column(events, "organ_class").astype(object).fillna(UNCODED),
             "preferred_term": term.where(term.notna(), col.column(events, "term").astype(object).str.upper()),
-            "grade": col.column(events, "grade").astype("float64"),
-            "serious": (col.column(events, "serious").astype("float64") == 1.0),
+            "grade": np.where(np.isin(grade, GRADES), grade, np.nan),
+            "severity": _upper(events, "severity").map(severity).astype("float64"),
+            "serious": col.numbers(events, "serious") == 1.0,
             "related": words.where(known, conventions.related_missing == "related").astype(bool),
+            "discontinued": _upper(events, "action").isin(WITHDRAWN) | _among_items(events, "suspects", "action", WITHDRAWN),
+            "fatal": _upper(events, "outcome").isin(DEADLY) | (grade == 5) | died_of(events),
         }
     )
+
+
+def died_of(events: pd.DataFrame) -> Bools:
+    """Which events have death among their criteria of seriousness."""
+    return _among_items(events, "criteria", "criterion", ("DEATH",), "present")
+
+
+def _upper(events: pd.DataFrame, name: str) -> "pd.Series[Any]":
+    return col.column(events, name).astype(object).fillna("").astype(str).str.strip().str.upper()
+
+
+def _among_items(events: pd.DataFrame, repeat: str, name: str, words: tuple[str, ...], only: str | None = None) -> Bools:
+    """Which events have an item of a repeat with one of the words, of those items that are so marked."""
+    found = [
+        isinstance(items, (list, tuple, np.ndarray))
+        and any(str(item[name]).upper() in words for item in items if only is None or item[only])
+        for items in col.column(events, repeat)
+    ]
+    return np.array(found, dtype=bool)
 
 
 def _levels(facts: pd.DataFrame) -> pd.DataFrame:
@@ -102,17 +138,15 @@ def _levels(facts: pd.DataFrame) -> pd.DataFrame:
 
 def _counted(rows: pd.DataFrame, conventions: Conventions) -> pd.DataFrame:
     """Subjects by arm and term: once each at the maximum grade, or by every event's grade (`ae_count`)."""
-    grouped = rows.groupby([*KEY, "subject"], sort=True)
-    once = grouped.agg(
-        events=("grade", "size"), grade=("grade", "max"), serious=("serious", "any"), related=("related", "any")
-    ).reset_index()
-    graded = (once if conventions.ae_count == "max_grade" else rows)[[*KEY, "grade"]]
-    grades = pd.DataFrame({f"grade{g}": graded["grade"] == g for g in GRADES} | {"grade3plus": graded["grade"] >= 3}).astype(int)
-    by_grade = pd.concat([graded[KEY], grades], axis=1).groupby(KEY).sum()
-    figures = once.groupby(KEY).agg(
-        subjects=("subject", "size"), events=("events", "sum"), serious=("serious", "sum"), related=("related", "sum")
-    )
-    return figures.join(by_grade).astype(int).reset_index()
+    flags = {flag: (flag, "any") for flag in FLAGS}
+    worst = {"grade": ("grade", "max"), "severity": ("severity", "max")}
+    once = rows.groupby([*KEY, "subject"], sort=True).agg(events=("grade", "size"), **worst, **flags).reset_index()
+    graded = (once if conventions.ae_count == "max_grade" else rows)[[*KEY, "grade", "severity"]]
+    levels = {f"grade{g}": graded["grade"] == g for g in GRADES} | {"grade3plus": graded["grade"] >= 3}
+    levels |= {name: graded["severity"] == number for number, name in enumerate(SEVERITIES, start=1)}
+    by_level = pd.concat([graded[KEY], pd.DataFrame(levels).astype(int)], axis=1).groupby(KEY).sum()
+    figures = once.groupby(KEY).agg(subjects=("subject", "size"), events=("events", "sum"), **{flag: (flag, "sum") for flag in FLAGS})
+    return figures.join(by_level).astype(int).reset_index()
 
 
 def _terms(counted: pd.DataFrame) -> list[tuple[str, str]]:

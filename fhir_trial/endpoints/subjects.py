@@ -8,7 +8,7 @@ import pandas as pd
 
 from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.endpoints import columns as col
-from fhir_trial.endpoints.columns import NO_DAY, Bools, Ints
+from fhir_trial.endpoints.columns import NO_DAY, Bools, Floats, Ints
 from fhir_trial.endpoints.conventions import Conventions
 from fhir_trial.endpoints.fact_tables import first_days, last_days, nested
 from fhir_trial.endpoints.facts import NOT_ENROLLED, Facts
@@ -55,7 +55,7 @@ def adsl(tables: Mapping[str, pd.DataFrame], facts: Facts, study: StudyDefinitio
     rows["safety"] = rows["intention_to_treat"] & rows["first_dose_on"].notna()
     rows["efficacy"] = rows["safety"] & rows["subject"].isin(_assessed(facts))
     rows = _with_patient(rows, tables.get("patient"))
-    rows = _with_death(rows, facts)
+    rows = _with_death(rows, facts, conventions)
     return _with_disposition(rows, subject, place, conventions)
 
 
@@ -82,6 +82,17 @@ def dose_days(tables: Mapping[str, pd.DataFrame], place: "pd.Index[Any]", partia
     return first_days(rows, len(place)), np.where(last < 0, NO_DAY, last), np.where(open_since < 0, NO_DAY, open_since)
 
 
+def study_day(days: Ints, first: Ints) -> Floats:
+    """Days from the first dose, which is day 1; the day before it is day -1, and NaN where either is not known.
+
+    >>> study_day(np.array([10, 11, 9, NO_DAY]), np.array([10, 10, 10, 10])).tolist()
+    [1.0, 2.0, -1.0, nan]
+    """
+    known = (days != NO_DAY) & (first != NO_DAY)
+    gap = np.where(known, days - np.where(known, first, 0), 0)
+    return np.where(known, gap + (gap >= 0), np.nan)
+
+
 DOSES_A_DAY = {"QD": 1, "BID": 2, "TID": 3, "QID": 4}
 """Doses a day of a record that covers a period, by its frequency (CDISC FREQ)."""
 
@@ -103,8 +114,10 @@ def _with_patient(rows: pd.DataFrame, patient: pd.DataFrame | None) -> pd.DataFr
     return rows.assign(sex=np.array([value if isinstance(value := sex.get(name), str) else None for name in rows["subject"]], dtype=object))
 
 
-def _with_death(rows: pd.DataFrame, facts: Facts) -> pd.DataFrame:
-    died = col.to_dates(first_days(facts.named("death"), len(facts.subjects)))
+def _with_death(rows: pd.DataFrame, facts: Facts, conventions: Conventions) -> pd.DataFrame:
+    days = first_days(facts.named("death"), len(facts.subjects))
+    cutoff = NO_DAY if conventions.data_cutoff is None else col.day_number(conventions.data_cutoff, "last")
+    died = col.to_dates(np.where(days > cutoff, NO_DAY, days))
     by_subject = dict(zip(facts.subjects["subject"], died, strict=True))
     on = pd.Series([by_subject.get(name, pd.NaT) for name in rows["subject"]], index=rows.index, dtype="datetime64[s]")
     return rows.assign(death_on=on, died=on.notna())
