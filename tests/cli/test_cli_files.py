@@ -81,7 +81,8 @@ def test_endpoints_of_sdtm_and_of_fhir_are_the_same_files(command, sdtm, fhir_fo
         assert (said.code, said.out) == (0, f"{fhir}\n")
         assert "SYNTHETIC" in said.err
         assert contents(tmp_path / fhir) == contents(tmp_path / "sdtm")
-    assert set(contents(tmp_path / "sdtm")) == {"adsl.csv", "adrs.csv", "adtte.csv", "safety.csv", "exposure.csv", "summary.json"}
+    assert set(contents(tmp_path / "sdtm")) >= {"adsl.csv", "adrs.csv", "adtte.csv", "safety.csv", "exposure.csv", "summary.json"}
+    assert {"disposition.csv", "baseline.csv", "overview.csv"} <= set(contents(tmp_path / "sdtm"))
 
 
 def test_conventions_by_preset_setting_and_file(command, sdtm, tmp_path):
