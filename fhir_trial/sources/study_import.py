@@ -11,7 +11,7 @@ import yaml
 from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.errors import Finding, Findings, InputError, UsageError
 from fhir_trial.fhir.json import decode, repeated_keys
-from fhir_trial.sources import ctgov
+from fhir_trial.sources import ctgov, usdm
 from fhir_trial.sources.taking import Taking
 
 REQUIRED = ("id", "title", "status", "sponsor", "arms", "drugs", "outcomes", "endpoints")
@@ -41,22 +41,35 @@ class Imported:
 
 
 def import_study(path: Path) -> Imported:
-    """The study of a file: ClinicalTrials.gov v2 JSON. Raises `UsageError` where there is no such file, `InputError` for any other kind."""
+    """The study of a file: ClinicalTrials.gov v2 or USDM v4 JSON.
+
+    Raises `UsageError` where there is no such file, and `InputError` for a file of any other kind.
+    """
     if not path.is_file():
         raise UsageError(f"there is no file {path}")
     data = path.read_bytes()
     findings = Findings()
     document = decode(data, path.name)
     findings.extend(repeated_keys(data, path.name))
-    for is_kind, definition in KINDS:
-        if is_kind(document):
-            return _imported(Taking(path.name, _single(document, path.name), findings), definition)
-    expected = "a ClinicalTrials.gov v2 record (protocolSection)"
+    for kind in KINDS:
+        if kind.is_kind(document):
+            return _imported(Taking(path.name, _single(document, path.name), findings), kind)
+    expected = "a ClinicalTrials.gov v2 record (protocolSection) or a study in USDM v4 (study.versions)"
     raise InputError([Finding("unknown-format", path.name, expected=expected)])
 
 
-KINDS: tuple[tuple[Callable[[Any], bool], Callable[[Taking], dict[str, Any]]], ...] = ((ctgov.is_record, ctgov.definition),)
-"""The kinds of JSON that are known: how one is told, and what makes a definition of it."""
+@dataclass(frozen=True)
+class Kind:
+    """A kind of JSON document: how one is told, what makes a definition of it, and how what is left is listed."""
+
+    is_kind: Callable[[Any], bool]
+    definition: Callable[[Taking], dict[str, Any]]
+    syntax: frozenset[str] = frozenset()
+    steps: int = 9
+
+
+KINDS = (Kind(ctgov.is_record, ctgov.definition), Kind(usdm.is_study, usdm.definition, usdm.SYNTAX, 4))
+"""The kinds of JSON that are known."""
 
 
 def _single(document: dict[str, Any], place: str) -> dict[str, Any]:
@@ -70,12 +83,12 @@ def _single(document: dict[str, Any], place: str) -> dict[str, Any]:
     return studies[0]
 
 
-def _imported(taking: Taking, definition: Callable[[Taking], dict[str, Any]]) -> Imported:
-    members = without_blanks(definition(taking))
+def _imported(taking: Taking, kind: Kind) -> Imported:
+    members = without_blanks(kind.definition(taking))
     for name in REQUIRED:
         if name not in members and name in ("id", "title", "status", "sponsor"):
             taking.findings.add(Finding("missing-fact", taking.place, field=name, expected="a value: the source does not state it"))
-    for path, count in taking.left().items():
+    for path, count in taking.left(kind.syntax, kind.steps).items():
         found, effect = f"{count} values" if count > 1 else "1 value", "the study definition has no place for it"
         taking.findings.add(Finding("not-carried", taking.place, field=path, found=found, severity="information", effect=effect))
     return Imported(members, taking.findings)

@@ -57,9 +57,10 @@ class Taking:
         """Take a part that is known and deliberately not used."""
         return self._take(path, node)
 
-    def left(self) -> Counter[str]:
-        """The values that nobody took, counted by path."""
-        return Counter(path for path in _leaves(self.document))
+    def left(self, syntax: frozenset[str] = frozenset(), steps: int = 9) -> Counter[str]:
+        """The values that nobody took, counted by the first `steps` of their path; members that are mere `syntax` are not counted."""
+        paths = (path.split(".") for path in _leaves(self.document))
+        return Counter(".".join(path[:steps]) for path in paths if path[-1] not in syntax)
 
     def _take(self, path: str, node: Node | None) -> Any:
         parent, name = self._parent(path, node)

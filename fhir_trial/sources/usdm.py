@@ -1,0 +1,276 @@
+"""A study in USDM v4 (CDISC's Unified Study Definitions Model, JSON) as a study definition. What the definition cannot hold is listed."""
+
+import html
+import re
+from typing import Any
+
+from fhir_trial.errors import Finding
+from fhir_trial.sources.taking import Node, Taking
+
+_VERSION = "study.versions"
+
+PHASES = {
+    "Phase 0 Trial": "EARLY_PHASE1",
+    "Phase I Trial": "PHASE1",
+    "Phase I/II Trial": "PHASE1/PHASE2",
+    "Phase II Trial": "PHASE2",
+    "Phase II/III Trial": "PHASE2/PHASE3",
+    "Phase III Trial": "PHASE3",
+    "Phase IV Trial": "PHASE4",
+    "Not Applicable": "NA",
+}
+PURPOSES = {
+    "Treatment Study": "TREATMENT",
+    "Prevention Study": "PREVENTION",
+    "Diagnosis Study": "DIAGNOSTIC",
+    "Supportive Care Study": "SUPPORTIVE_CARE",
+    "Screening Study": "SCREENING",
+    "Health Services Research": "HEALTH_SERVICES_RESEARCH",
+    "Basic Research": "BASIC_SCIENCE",
+    "Device Feasibility Study": "DEVICE_FEASIBILITY",
+}
+ARM_TYPES = {
+    "Placebo Control Arm": "PLACEBO_COMPARATOR",
+    "Active Comparator Arm": "ACTIVE_COMPARATOR",
+    "Investigational Arm": "EXPERIMENTAL",
+    "Sham Comparator Arm": "SHAM_COMPARATOR",
+    "No Intervention Arm": "NO_INTERVENTION",
+}
+LEVELS = {"Primary Endpoint": "primary", "Secondary Endpoint": "secondary", "Exploratory Endpoint": "other"}
+SEXES = {"Both": "ALL", "Female": "FEMALE", "Male": "MALE"}
+AGE_UNITS = {"Year": "Years", "Month": "Months", "Week": "Weeks", "Day": "Days"}
+UNITS = {
+    "Milligram": "mg",
+    "Gram": "g",
+    "Microgram": "ug",
+    "Milliliter": "mL",
+    "Milligram per Kilogram": "mg/kg",
+    "Milligram per Square Meter": "mg/m2",
+    "International Unit": "[iU]",
+}
+"""CDISC's and NCIt's names of units that have one code in UCUM."""
+
+SYNTAX = frozenset({"id", "instanceType", "codeSystem", "codeSystemVersion", "code"})
+"""Members that hold a document together, or name a code whose meaning (`decode`) is taken."""
+
+_MARKUP = re.compile(r"<(?!usdm:tag)[^<>]*>")
+_TAG = re.compile(r'<usdm:tag[^<>]*?name="([^"<>]*)"[^<>]*>(?:</usdm:tag>)?')
+
+
+def is_study(document: Any) -> bool:
+    """Whether a JSON document is a study in USDM of version 4."""
+    return isinstance(document, dict) and isinstance(document.get("study"), dict) and "versions" in document["study"]
+
+
+def definition(study: Taking) -> dict[str, Any]:
+    """The members of a study definition that the study states. USDM has no status of a study: it is UNKNOWN, with a warning."""
+    version, design = _first(study, study.items(_VERSION), "study.versions"), {}
+    designs = study.items("studyDesigns", version)
+    design = _first(study, designs, "study.versions.studyDesigns")
+    number = study.text("usdmVersion")
+    if number is not None and not number.startswith("4."):
+        study.findings.add(Finding("other-version", study.place, field="usdmVersion", found=number, expected="4", severity="warning"))
+    effect = "UNKNOWN stands for it"
+    study.findings.add(Finding("missing-fact-assumed", study.place, field="status", expected="a status", severity="warning", effect=effect))
+    drugs = _drugs(study, version)
+    return {
+        **_names(study, version),
+        "status": "UNKNOWN",
+        "phase": _coded(study, design, "studyPhase", PHASES, within="standardCode.decode"),
+        "purpose": _purpose(study, design),
+        "condition": "; ".join(dict.fromkeys(_words(study, item) for item in study.items("indications", design))) or None,
+        "sponsor": _sponsor(study, version),
+        "arms": _arms(study, design, drugs),
+        "drugs": list(drugs.values()),
+        "eligibility": _eligibility(study, version, design),
+        "outcomes": _outcomes(study, design),
+        "endpoints": [],
+        "references": [f"study in USDM {number}: {study.place}"],
+    }
+
+
+def plain(text: str | None) -> str | None:
+    """Text without HTML mark-up; a place that a dictionary fills in stays as its name in brackets.
+
+    >>> plain('<p>At least <usdm:tag name="min_age"/> years &amp; well.</p>')
+    'At least [min_age] years & well.'
+    """
+    if text is None:
+        return None
+    lines = html.unescape(_MARKUP.sub("\n", _TAG.sub(r"[\1]", text))).splitlines()
+    return "\n".join(" ".join(line.split()) for line in lines if line.strip()) or None
+
+
+def _first(study: Taking, items: list[Node], field: str) -> Node:
+    if len(items) > 1:
+        found, effect = f"{len(items)} of them", "the first is taken"
+        study.findings.add(Finding("several", study.place, field=field, found=found, expected="one", severity="warning", effect=effect))
+    return items[0] if items else {}
+
+
+def _words(study: Taking, item: Node) -> str:
+    return plain(study.text("label", item)) or plain(study.text("description", item)) or plain(study.text("name", item)) or ""
+
+
+def _coded(study: Taking, node: Node, name: str, table: dict[str, str], within: str = "decode") -> str | None:
+    """The word for a code's meaning; one that the table lacks stays to be listed."""
+    member = node.get(name)
+    meaning = study.text(f"{name}.{within}", node) if isinstance(member, dict) else None
+    if meaning is not None and meaning not in table and isinstance(member, dict):
+        study.findings.add(Finding("unknown-code", study.place, field=name, found=meaning, expected=", ".join(table), severity="warning"))
+    return None if meaning is None else table.get(meaning)
+
+
+def _purpose(study: Taking, design: Node) -> str | None:
+    kinds = [study.text("decode", kind) for kind in study.items("intentTypes", design)]
+    known = [PURPOSES[kind] for kind in kinds if kind in PURPOSES]
+    if len(kinds) > 1 or (kinds and not known):
+        found, expected = ", ".join(kind or "" for kind in kinds), f"one of {', '.join(PURPOSES)}"
+        effect = f"{known[0]} is taken" if known else "not used"
+        study.findings.add(
+            Finding("unknown-code", study.place, field="intentTypes", found=found, expected=expected, severity="warning", effect=effect)
+        )
+    return known[0] if known else None
+
+
+def _names(study: Taking, version: Node) -> dict[str, str | None]:
+    titles: dict[str, str | None] = {}
+    for title in study.items("titles", version):
+        kind = study.text("type.decode", title) or ""
+        if kind in ("Brief Study Title", "Official Study Title", "Study Acronym") and kind not in titles:
+            titles[kind] = plain(study.text("text", title))
+    organizations = {o.get("id"): o for o in study.items("organizations", version) if isinstance(o.get("id"), str)}
+    identifiers = [i for i in study.items("studyIdentifiers", version) if isinstance(i.get("text"), str)]
+    chosen = min(identifiers, key=lambda i: _rank(i, organizations), default=None)
+    brief, official = titles.get("Brief Study Title"), titles.get("Official Study Title")
+    name = study.text("study.name")
+    return {
+        "id": study.text("text", chosen) if chosen is not None else name,
+        "title": brief or official or name,
+        "official_title": official,
+        "acronym": titles.get("Study Acronym"),
+    }
+
+
+def _rank(identifier: Node, organizations: dict[Any, Node]) -> int:
+    """A number of ClinicalTrials.gov goes first, then another registry's, then the sponsor's."""
+    if re.fullmatch(r"NCT\d{8}", identifier["text"]):
+        return 0
+    scope = identifier.get("scopeId")
+    kind = (organizations.get(scope if isinstance(scope, str) else None) or {}).get("type")
+    return 1 if isinstance(kind, dict) and kind.get("decode") == "Study Registry" else 2
+
+
+def _sponsor(study: Taking, version: Node) -> dict[str, str] | None:
+    """The organization in the role of sponsor, else the first one that is of that type."""
+    organizations = study.items("organizations", version)
+    named: list[Any] = []
+    for role in study.items("roles", version):
+        code, ids = role.get("code"), role.get("organizationIds")
+        if isinstance(code, dict) and code.get("decode") == "Sponsor" and isinstance(ids, list):
+            named += ids
+    kinds = [(o, o["type"].get("decode") if isinstance(o.get("type"), dict) else None) for o in organizations]
+    chosen = [o for o in organizations if o.get("id") in named] or [o for o, kind in kinds if kind == "Clinical Study Sponsor"]
+    name = (study.text("label", chosen[0]) or study.text("name", chosen[0])) if chosen else None
+    return {"id": name, "name": name} if name else None
+
+
+def _drugs(study: Taking, version: Node) -> dict[Any, dict[str, Any]]:
+    """The products by the id of their intervention."""
+    drugs: dict[Any, dict[str, Any]] = {}
+    for intervention in study.items("studyInterventions", version):
+        name = plain(study.text("name", intervention))
+        if name is not None and isinstance(intervention.get("id"), str):
+            drugs[intervention["id"]] = {
+                "medication": name,
+                "name": plain(study.text("label", intervention)) or name,
+                "planned": _planned(study, study.items("administrations", intervention)),
+            }
+    return drugs
+
+
+def _planned(study: Taking, administrations: list[Node]) -> dict[str, Any] | None:
+    """How the product is to be given, where it is one way that a definition can hold: a dose in a UCUM unit, and a route."""
+    if len(administrations) != 1:
+        return None
+    given = administrations[0]
+    unit = _meaning(given, "dose", "unit", "standardCode", "decode")
+    route = _meaning(given, "route", "standardCode", "decode")
+    if unit not in UNITS or route is None:
+        return None
+    study.drop("dose.unit", given)
+    study.drop("route", given)
+    return {
+        "dose": study.text("dose.value", given),
+        "unit": UNITS[unit],
+        "route": route.removesuffix(" Route of Administration").upper(),
+        "frequency": study.text("frequency.standardCode.decode", given),
+    }
+
+
+def _meaning(node: Node, *steps: str) -> str | None:
+    value: Any = node
+    for step in steps:
+        value = value.get(step) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else None
+
+
+def _arms(study: Taking, design: Node, drugs: dict[Any, dict[str, Any]]) -> list[dict[str, Any]]:
+    given = _given(study, design)
+    arms = []
+    for arm in study.items("arms", design):
+        kind, name = study.text("type.decode", arm), plain(study.text("name", arm))
+        if name is not None:
+            about = {"description": plain(study.text("description", arm)), "type": ARM_TYPES.get(kind or "", kind)}
+            ids = given.get(arm.get("id") if isinstance(arm.get("id"), str) else None, ())
+            arms.append({"name": name, **about, "medications": [drugs[i]["medication"] for i in dict.fromkeys(ids) if i in drugs]})
+    return arms
+
+
+def _given(study: Taking, design: Node) -> dict[Any, list[str]]:
+    """The interventions of each arm, by way of its cells and their elements."""
+    of_element = {
+        e.get("id"): study.texts("studyInterventionIds", e) for e in study.items("elements", design) if isinstance(e.get("id"), str)
+    }
+    given: dict[Any, list[str]] = {}
+    for cell in study.items("studyCells", design):
+        arm = study.text("armId", cell)
+        for element in study.texts("elementIds", cell):
+            given.setdefault(arm, []).extend(of_element.get(element, ()))
+    return given
+
+
+def _outcomes(study: Taking, design: Node) -> list[dict[str, Any]]:
+    outcomes = []
+    for objective in study.items("objectives", design):
+        for endpoint in study.items("endpoints", objective):
+            title, level = plain(study.text("text", endpoint)), _coded(study, endpoint, "level", LEVELS)
+            if title is not None:
+                outcomes.append({"title": title, "level": level or "other"})
+    return outcomes
+
+
+def _eligibility(study: Taking, version: Node, design: Node) -> dict[str, Any]:
+    sexes = [_coded(study, {"sex": sex}, "sex", SEXES) for sex in study.items("population.plannedSex", design)]
+    texts = {i.get("id"): i for i in study.items("eligibilityCriterionItems", version) if isinstance(i.get("id"), str)}
+    criteria: dict[str, list[str]] = {}
+    for criterion in study.items("eligibilityCriteria", design):
+        category, item = study.text("category.decode", criterion) or "Criteria", texts.get(study.text("criterionItemId", criterion))
+        if item is not None and (text := plain(study.text("text", item))) is not None:
+            criteria.setdefault(category, []).append(text)
+    return {
+        "minimum_age": _age(study, design, "minValue"),
+        "maximum_age": _age(study, design, "maxValue"),
+        "sex": sexes[0] if len(sexes) == 1 else "ALL" if sexes else None,
+        "criteria": [line for category, lines in criteria.items() for line in (f"{category}:", *lines)],
+    }
+
+
+def _age(study: Taking, design: Node, limit: str) -> str | None:
+    place = f"population.plannedAge.{limit}"
+    unit = _meaning(design, *place.split("."), "unit", "standardCode", "decode")
+    if unit not in AGE_UNITS:
+        return None
+    study.drop(f"{place}.unit", design)
+    value = study.text(f"{place}.value", design)
+    return None if value is None else f"{value.removesuffix('.0')} {AGE_UNITS[unit]}"
