@@ -9,7 +9,7 @@ import typer
 
 from fhir_trial.cli.output import BANNER, finding_row, say, say_findings, show, show_counts, show_json
 from fhir_trial.endpoints.analyse import analyse
-from fhir_trial.endpoints.outputs import files, summary
+from fhir_trial.endpoints.outputs import summary
 from fhir_trial.errors import Findings, UsageError
 from fhir_trial.fhir import json as fhir_json
 from fhir_trial.fhir.versions import DEFAULT
@@ -17,6 +17,7 @@ from fhir_trial.frames import shipped_view, write_view
 from fhir_trial.sources.conventions_file import chosen_conventions
 from fhir_trial.sources.sdtm.write import write_sdtm
 from fhir_trial.sync.folder import MANIFEST, write_folder
+from fhir_trial.trial.derived import Source, write_endpoints
 from fhir_trial.trial.opened import NOT_RESOURCES, read_source
 from fhir_trial.trial.resources import by_type, losses, to_resources
 from fhir_trial.validate import validate_files
@@ -167,9 +168,7 @@ def endpoints(
     results = analyse(data, chosen_conventions(data.study, conventions, pairs(setting, "set")))
     if on_error is OnError.refuse:
         results.findings.raise_errors()
-    out.mkdir(parents=True, exist_ok=True)
-    for name, text in files(results).items():
-        (out / name).write_text(text, encoding="utf-8", newline="\n")
+    write_endpoints(out, results, data, Source(source, study, fhir, pairs(domain, "domain")))
     findings = [*data.findings, *results.findings]
     if as_json:
         show_json(summary(results) | {"findings": [finding_row(f) for f in findings]})

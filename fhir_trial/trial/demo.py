@@ -26,6 +26,7 @@ from fhir_trial.sync.folder import write_folder
 from fhir_trial.sync.journal import Journal
 from fhir_trial.trial.changes import Change, changes
 from fhir_trial.trial.connection import Connection, connect, connect_embedded
+from fhir_trial.trial.derived import Source, write_endpoints
 from fhir_trial.trial.exchange import pull_study, push_all
 from fhir_trial.trial.publish import result_resources
 from fhir_trial.trial.resources import by_type, from_resources, losses, to_resources
@@ -144,8 +145,8 @@ def _write_outputs(
 ) -> list[Change]:
     """The endpoint files, the registry record and the findings; what changed against the files of the run before."""
     before = {name: (folder / "endpoints" / name).read_text("utf-8") for name in outputs if (folder / "endpoints" / name).exists()}
-    for name, text in outputs.items():
-        _write(folder / "endpoints" / name, text)
+    source = Source(folder / "sdtm", study.id) if (folder / "sdtm").is_dir() else None
+    write_endpoints(folder / "endpoints", results, data, source)
     (folder / "registry").mkdir(exist_ok=True)
     (folder / "registry" / "results.xml").write_bytes(results_xml(data, results, study, findings))
     _write(folder / "findings.txt", "".join(f"{f.severity}: {f.describe()}\n" for f in findings))
