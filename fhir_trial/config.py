@@ -116,6 +116,8 @@ class Server:
     research_store: bool = False
     time_zone: str | None = None
     deadline_seconds: float = DEADLINE_SECONDS
+    file_hosts: tuple[str, ...] = ()
+    """Base URLs of other hosts from which files of a bulk export may come; they never see a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,4 +230,5 @@ def _server(name: str, settings: Mapping[str, Any], deadline_seconds: float) -> 
         research_store=_truth(settings.get("research_store", False), f"{place}, research_store"),
         time_zone=zone,
         deadline_seconds=deadline_seconds,
+        file_hosts=tuple(settings.get("file_hosts", "").split()),
     )

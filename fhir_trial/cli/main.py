@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from fhir_trial.cli import comparing, data, doctor, locking, loop, privacy, registry, servers, study
+from fhir_trial.cli import comparing, data, doctor, locking, loop, privacy, pull, registry, servers, study
 from fhir_trial.cli.output import say, say_findings
 from fhir_trial.errors import FhirTrialError, InputError, UsageError
 
@@ -27,7 +27,7 @@ app.command("compare")(comparing.compare)
 app.command("lock")(locking.lock)
 app.command("diff")(locking.diff)
 app.command("sync")(servers.sync)
-app.command("pull")(servers.pull)
+app.command("pull")(pull.pull)
 app.command("doctor")(doctor.doctor)
 app.command("deidentify")(privacy.deidentify)
 app.command("purge")(privacy.purge)

@@ -1,4 +1,4 @@
-"""Commands that talk to a server: the plan of a sync and its carrying out, and reading a study."""
+"""`sync`: the plan of bringing a folder to a server, and its carrying out; the options that all commands about servers share."""
 
 import datetime as dt
 from pathlib import Path
@@ -9,15 +9,12 @@ import typer
 from fhir_trial import config
 from fhir_trial.cli.output import say, say_findings, show, show_counts, show_json, terminal_progress
 from fhir_trial.errors import InputError, UsageError
-from fhir_trial.mapping.keys import BASE
 from fhir_trial.privacy.audit import AuditLog
 from fhir_trial.sources.study_file import load_study
 from fhir_trial.sync.decide import Choices
-from fhir_trial.sync.folder import FolderWriter, read_folder, read_manifest
+from fhir_trial.sync.folder import read_folder, read_manifest
 from fhir_trial.sync.journal import Journal
 from fhir_trial.sync.plan import make_plan
-from fhir_trial.sync.pull import of_study, trial_types
-from fhir_trial.sync.pull import pull as pull_types
 from fhir_trial.sync.push import apply as apply_plan
 from fhir_trial.trial.connection import Connection, connect
 from fhir_trial.trial.opened import folder_version
@@ -95,26 +92,3 @@ def _show_plan(plan: Any, show_values: bool) -> None:
     for line in plan.lines(show_values):
         show(line)
     show_counts("plan", plan.counts())
-
-
-def pull(
-    out: Annotated[Path, typer.Option(help="Folder for <ResourceType>.ndjson and manifest.json.")],
-    server: Server = None,
-    study: Annotated[str | None, typer.Option(help="Only this study's resources.")] = None,
-    types: Annotated[list[str] | None, typer.Option("--type", help="Only these resource types.")] = None,
-    fhir: Version = None,
-    profile: Profile = None,
-    token: Token = None,
-    deadline: Deadline = None,
-    as_json: Json = False,
-) -> int:
-    """Read a study, or every trial resource, from a server into a folder whose manifest proves it complete."""
-    with _open(server, fhir, server_flags(token, False, deadline, profile)) as connection, FolderWriter(out) as writer:
-        wanted = trial_types(connection.info, types or ())
-        keep = of_study(f"{BASE}sid/", study) if study else None
-        pulled = connection.run(pull_types(wanted, writer.take, keep, terminal_progress()))
-        writer.finish(connection.fhir, study, connection.info.base_url)
-        AuditLog.of_folder(out).record("pull", server=connection.info.base_url, study=study, **pulled.counts)
-    show_json({"counts": pulled.counts}) if as_json else show_counts(str(out), pulled.counts)
-    say_findings(pulled.findings)
-    return 0

@@ -47,6 +47,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[FileEntry, ...] = ()
     empty: tuple[str, ...] = ()
     """Types that were read to their end and have no resource."""
+    taken: str | None = None
+    """The server's time when reading began: what changed since then is not here."""
 
 
 @dataclass
@@ -67,7 +69,7 @@ class FolderWriter:
         self._open: dict[str, _Open] = {}
         self._seen: set[str] = set()
         self._old = _old_files(self.folder)
-        with _disk(self.folder):
+        with disk(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
 
     def take(self, resource_type: str, rows: Sequence[Resource]) -> None:
@@ -75,7 +77,7 @@ class FolderWriter:
         if not _TYPE.fullmatch(resource_type):
             raise InputError([Finding("no-resource-type", str(self.folder), expected="the name of a FHIR resource type")])
         self._seen.add(resource_type)
-        with _disk(self.folder):
+        with disk(self.folder):
             if rows and resource_type not in self._open:
                 self._open[resource_type] = _Open((self.folder / f"{resource_type}.ndjson.part").open("wb"))
             for row in rows:
@@ -85,18 +87,17 @@ class FolderWriter:
                 file.hash.update(line)
                 file.count += 1
 
-    def finish(self, fhir: str, study: str | None = None, source: str | None = None) -> Manifest:
+    def finish(self, fhir: str, study: str | None = None, source: str | None = None, taken: str | None = None) -> Manifest:
         """Rename the files, remove those of the manifest before that are no more, and write the manifest."""
-        with _disk(self.folder):
+        with disk(self.folder):
             for file in self._open.values():
                 _to_disk(file.stream)
             (self.folder / MANIFEST).unlink(missing_ok=True)
             entries = tuple(self._complete(resource_type) for resource_type in sorted(self._open))
             for name in self._old - {entry.name for entry in entries}:
                 (self.folder / name).unlink(missing_ok=True)
-            manifest = Manifest(
-                schema=SCHEMA, fhir=fhir, study=study, source=source, files=entries, empty=tuple(sorted(self._seen - set(self._open)))
-            )
+            empty = tuple(sorted(self._seen - set(self._open)))
+            manifest = Manifest(schema=SCHEMA, fhir=fhir, study=study, source=source, files=entries, empty=empty, taken=taken)
             part = self.folder / f"{MANIFEST}.part"
             with part.open("wb") as stream:
                 stream.write(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
@@ -204,15 +205,17 @@ def _to_disk(stream: IO[bytes]) -> None:
     os.fsync(stream.fileno())
 
 
-class _disk:  # noqa: N801 - reads as a clause: with _disk(folder)
+class disk:  # noqa: N801 - reads as a clause: with disk(folder)
     """Turns a full or read-only disk into an error that names the folder."""
 
     def __init__(self, folder: Path) -> None:
+        """Watch over writing to `folder`."""
         self._folder = folder
 
     def __enter__(self) -> None:
-        pass
+        """Begin."""
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """`PartlyDone` for an `OSError`."""
         if isinstance(error, OSError):
             raise PartlyDone(f"{self._folder}: cannot be written ({error.strerror or type(error).__name__}); run again to resume") from None

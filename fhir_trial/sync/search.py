@@ -80,7 +80,7 @@ def search(
         reading.visit(url)
         page = yield from ask(request if len(reading.links) == 1 else Request("GET", url, _HEADERS), "Bundle")
         take(resource_type, reading.rows_of(page))
-        url = _next(page, url, resource_type)
+        url = next_page(page, url, resource_type)
     return reading.end()
 
 
@@ -178,7 +178,7 @@ class _Reading:
         return Incomplete(f"GET {self._type}: {why}")
 
 
-def _next(page: Resource, url: str, resource_type: str) -> str | None:
+def next_page(page: Resource, url: str, resource_type: str) -> str | None:
     """The next page's URL, resolved against this page's; None at the end. An empty or strange link is an error, not an end."""
     links = [item for item in page.get("link", []) if isinstance(item, dict) and item.get("relation") == "next"]
     if not links:

@@ -4,22 +4,28 @@ import logging
 import os
 import threading
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 import requests
 from requests.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError
 
-from fhir_trial.errors import ConfigurationError
+from fhir_trial.errors import ConfigurationError, PartlyDone
 from fhir_trial.fhir.http import Request, Response
 from fhir_trial.sync.deadline import Budget, BudgetAdapter
 from fhir_trial.sync.failures import BadAnswer, ForeignLink, Interrupted, NotConnected, resource_type
+from fhir_trial.sync.folder import disk
 from fhir_trial.sync.origin import Origin
 
+FILE_LIMIT_BYTES = 8 * 1024 * 1024 * 1024
+"""How large a file of a bulk export may be once decoded."""
 LIMIT_BYTES = 32 * 1024 * 1024
 """How large an answer may be once decoded: a page of 1,000 resources is about 3 MB."""
 _BLOCK_BYTES = 64 * 1024
+_UNPACKED_BYTES = 1024 * 1024
 _FHIR_JSON = "application/fhir+json"
 _ours = threading.local()
 
@@ -57,22 +63,37 @@ class Transport:
 
         `Interrupted`: the exchange broke. `ForeignLink`: the URL is not this server's, nothing was sent. `BadAnswer`: it is too large.
         """
+        return self._send(request, seconds, _Sink(self._limit_bytes))
+
+    def download(self, request: Request, seconds: float, path: Path) -> Response:
+        """As `send`, but the body of a 2xx goes to `path`, which is there only once it is whole; the response's own body is empty."""
+        part = path.with_name(f"{path.name}.part")
+        try:
+            with disk(path.parent), part.open("wb") as stream:
+                response = self._send(request, seconds, _Sink(FILE_LIMIT_BYTES, stream))
+            if response.is_success:
+                part.replace(path)
+            return response
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _send(self, request: Request, seconds: float, sink: "_Sink") -> Response:
         url = self.origin.resolve(request.url)
         headers = {"Accept": _FHIR_JSON, "Accept-Encoding": "gzip", "User-Agent": "fhir-trial", **request.headers}
         if request.body is not None:
             headers.setdefault("Content-Type", _FHIR_JSON)
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token()}"
-        self._budget.start(seconds, self._limit_bytes)
+        self._budget.start(seconds, sink.limit_bytes)
         _ours.talking = True
         try:
-            response, problem = self._exchange(request, url, headers)
+            response, problem = self._exchange(request, url, headers, sink)
         finally:
             _ours.talking = False
         # Raised here, with no cause attached: the library's own errors quote the URL.
         what = f"{request.method} {resource_type(request.url)}"
         if problem is not None or response is None:
-            raise self._failure(what, problem)
+            raise self._failure(what, problem, sink)
         if 300 <= response.status < 400 and response.status != 304:
             raise ForeignLink(f"{what}: the server redirects ({response.status}), which is not followed: is the base URL right?")
         return response
@@ -85,7 +106,7 @@ class Transport:
         """The base URL; never the token."""
         return f"Transport({self.origin})"
 
-    def _exchange(self, request: Request, url: str, headers: Mapping[str, str]) -> tuple[Response | None, Exception | None]:
+    def _exchange(self, request: Request, url: str, headers: Mapping[str, str], sink: "_Sink") -> tuple[Response | None, Exception | None]:
         try:
             proxies = {} if self.origin.is_loopback else get_environ_proxies(url)
             seconds = self._budget.seconds_left()
@@ -96,8 +117,9 @@ class Transport:
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             return None, error
         try:
-            body = b"" if 300 <= answer.status_code < 400 else _read(answer, self._limit_bytes)
-            return Response(answer.status_code, dict(answer.headers), body), None
+            if not 300 <= answer.status_code < 400:
+                _read(answer, sink)
+            return Response(answer.status_code, dict(answer.headers), bytes(sink.body)), None
         except (requests.RequestException, HTTPError, OSError, ValueError, BadAnswer, zlib.error) as error:
             # A half-read connection must not go back to the pool.
             answer.raw.close()
@@ -105,11 +127,11 @@ class Transport:
         finally:
             answer.close()
 
-    def _failure(self, what: str, problem: Exception | None) -> Exception:
+    def _failure(self, what: str, problem: Exception | None, sink: "_Sink") -> Exception:
         if isinstance(problem, BadAnswer):
             return BadAnswer(f"{what}: {problem}")
         if self._budget.exhausted:
-            return BadAnswer(f"{what}: the answer is larger than {self._limit_bytes} bytes")
+            return BadAnswer(f"{what}: the answer is larger than {sink.limit_bytes} bytes")
         if isinstance(problem, requests.exceptions.SSLError):
             return ConfigurationError(f"{what}: the server's certificate is not accepted")
         if isinstance(problem, requests.exceptions.ConnectTimeout | requests.exceptions.ConnectionError) and _refused(problem):
@@ -117,20 +139,53 @@ class Transport:
         return Interrupted(f"{what}: the exchange broke off ({_kind(problem)})")
 
 
-def _read(answer: requests.Response, limit_bytes: int) -> bytes:
-    """The decoded body; decoding is ours, since a few bytes of gzip can be gigabytes."""
+class _Sink:
+    """Where a body goes: to a file if it is a good answer's, else to memory; at most so many bytes once decoded."""
+
+    def __init__(self, limit_bytes: int, stream: IO[bytes] | None = None) -> None:
+        self.limit_bytes, self.body, self._stream, self._count = limit_bytes, bytearray(), stream, 0
+
+    @property
+    def left(self) -> int:
+        """Bytes that may still come, and one."""
+        return self.limit_bytes + 1 - self._count
+
+    def take(self, block: bytes, is_good: bool) -> None:
+        """Take a decoded block."""
+        self._count += len(block)
+        to_file = self._stream is not None and is_good
+        if self._count > (self.limit_bytes if to_file else min(self.limit_bytes, LIMIT_BYTES)):
+            raise BadAnswer(f"the answer is larger than {self.limit_bytes} bytes")
+        if self._stream is not None and is_good:
+            try:
+                self._stream.write(block)
+            except OSError as error:
+                raise PartlyDone(f"the disk takes no more ({error.strerror}); run again to resume") from None
+        else:
+            self.body += block
+
+
+def _read(answer: requests.Response, sink: _Sink) -> None:
+    """The decoded body, into `sink`; decoding is ours, since a few bytes of gzip can be gigabytes."""
     encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", ""):
         raise BadAnswer("the answer has an encoding that was not asked for")
-    body = bytearray()
-    decoder = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
+    decoder, is_good = zlib.decompressobj(wbits=31) if encoding == "gzip" else None, 200 <= answer.status_code < 300
+    is_empty = True
     for block in answer.raw.stream(_BLOCK_BYTES, decode_content=False):
-        body += decoder.decompress(block, limit_bytes + 1 - len(body)) if decoder else block
-        if len(body) > limit_bytes:
-            raise BadAnswer(f"the answer is larger than {limit_bytes} bytes")
-    if decoder is not None and body and not decoder.eof:
+        is_empty = False
+        for decoded in _unpacked(decoder, block, sink) if decoder else (block,):
+            sink.take(decoded, is_good)
+    if decoder is not None and not is_empty and not decoder.eof:
         raise zlib.error
-    return bytes(body)
+
+
+def _unpacked(decoder: "zlib._Decompress", block: bytes, sink: _Sink) -> Iterator[bytes]:
+    """A block unpacked, a megabyte at a time."""
+    decoded = decoder.decompress(block, min(sink.left, _UNPACKED_BYTES))
+    while decoded:
+        yield decoded
+        decoded = decoder.decompress(decoder.unconsumed_tail, min(sink.left, _UNPACKED_BYTES)) if not decoder.eof else b""
 
 
 def _refused(problem: Exception) -> bool:

@@ -1,6 +1,7 @@
 """A FHIR server as something that answers requests: one over HTTP, or the embedded store in a file."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -11,8 +12,9 @@ from fhir_trial.errors import ConfigurationError
 from fhir_trial.fhir.http import Exchange, Request, Response, run
 from fhir_trial.fhir.versions import DEFAULT, VERSIONS
 from fhir_trial.store import Store, handle
+from fhir_trial.sync.bulk import NDJSON, Download, Exported, Steps
 from fhir_trial.sync.capability import ServerInfo, discover
-from fhir_trial.sync.client import Client
+from fhir_trial.sync.client import Client, drive_steps, save_answer
 
 T = TypeVar("T")
 
@@ -29,10 +31,26 @@ class Connection:
     info: ServerInfo
     send: Callable[[Request], Response]
     close: Callable[[], None]
+    client: Client | None = None
+    """What talks to it over HTTP; None for a store in this process."""
 
     def run(self, exchange: Exchange[T]) -> T:
         """Drive an exchange to its end."""
         return run(exchange, self.send)
+
+    def run_all(self, exchanges: Iterable[Exchange[T]]) -> Iterator[T]:
+        """Drive several exchanges, over HTTP several at once; their results in order."""
+        return self.client.run_all(exchanges) if self.client else map(self.run, exchanges)
+
+    def run_steps(self, steps: Steps) -> Exported:
+        """Drive a bulk export to its end."""
+        if self.client:
+            return self.client.run_steps(steps)
+
+        def fetch(step: Download) -> Response:
+            return save_answer(self.send(Request("GET", step.url, {"Accept": NDJSON})), step.path)
+
+        return drive_steps(steps, lambda step: self.send(step.request), time.sleep, fetch)
 
     def __enter__(self) -> "Connection":
         """The connection itself."""
@@ -49,7 +67,7 @@ def connect(server: Server, fhir: str | None = None) -> Connection:
         return connect_embedded(Path(server.base_url.removeprefix(EMBEDDED)), fhir or DEFAULT)
     client = Client(server)
     info = client.run(discover(client.base_url, server.research_store, fhir, server.profile))
-    return Connection(server.name, fhir or _version_of(info), info, client.send, lambda: client.__exit__(None, None, None))
+    return Connection(server.name, fhir or _version_of(info), info, client.send, lambda: client.__exit__(None, None, None), client)
 
 
 def _version_of(info: ServerInfo) -> str:

@@ -1,0 +1,40 @@
+"""`pull`: a server's resources into a folder, whose manifest proves it whole."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fhir_trial import config
+from fhir_trial.cli.output import say_findings, show_counts, show_json
+from fhir_trial.cli.servers import Deadline, Json, Profile, Server, Token, Version, server_flags
+from fhir_trial.trial.connection import connect
+from fhir_trial.trial.pulling import Wanted, pull_into
+
+
+def pull(
+    out: Annotated[Path, typer.Option(help="Folder for <ResourceType>.ndjson and manifest.json.")],
+    server: Server = None,
+    study: Annotated[str | None, typer.Option(help="Only this study's resources.")] = None,
+    types: Annotated[list[str] | None, typer.Option("--type", help="Only these resource types.")] = None,
+    patients: Annotated[list[str] | None, typer.Option("--patient", help="Only these patients, by the server's id.")] = None,
+    group: Annotated[str | None, typer.Option(help="Only the members of this Group, by the server's id.")] = None,
+    bulk: Annotated[bool, typer.Option("--bulk", help="By bulk export: of the server, of --group, or of --all-patients.")] = False,
+    all_patients: Annotated[bool, typer.Option("--all-patients", help="Bulk export of what is about patients.")] = False,
+    since: Annotated[
+        str | None, typer.Option(help="Bring the folder up to what changed since this instant, or since the last pull: last.")
+    ] = None,
+    poll_limit: Annotated[float, typer.Option("--poll-limit", min=0.001, help="Seconds that a bulk export may take to be ready.")] = 3600.0,
+    fhir: Version = None,
+    profile: Profile = None,
+    token: Token = None,
+    deadline: Deadline = None,
+    as_json: Json = False,
+) -> int:
+    """Read a study, patients, or every trial resource, from a server into a folder whose manifest proves it complete."""
+    wanted = Wanted(study, tuple(types or ()), tuple(patients or ()), group, bulk, all_patients, since, poll_limit)
+    with connect(config.load(flags=server_flags(token, False, deadline, profile)).server(server), fhir) as connection:
+        read = pull_into(connection, out, wanted)
+    show_json({"counts": read.counts}) if as_json else show_counts(str(out), read.counts)
+    say_findings(read.findings)
+    return 1 if any(finding.severity == "error" for finding in read.findings) else 0
