@@ -1,17 +1,48 @@
-"""The tables that come from the study definition alone: organization, study, medication."""
+"""The tables that come from the study definition: organization, study, medication, and the groups of people it means."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 from msgspec.structs import replace
 
-from fhir_trial.domain.entities import Arm, Medication, Organization, OutcomeMeasure, Study, When
-from fhir_trial.domain.study import Drug, Eligibility, StudyDefinition
+from fhir_trial.domain.entities import (
+    Arm,
+    Criterion,
+    Eligibility,
+    Enrolled,
+    Enrollment,
+    Medication,
+    Organization,
+    OutcomeMeasure,
+    PlannedDose,
+    Study,
+    StudySite,
+    When,
+)
+from fhir_trial.domain.study import ArmDefinition, Drug, StudyDefinition
+from fhir_trial.domain.study import Eligibility as EligibilityNotes
 from fhir_trial.domain.tables import to_table
 
+GROUP_ELIGIBLE, GROUP_ENROLLED = "eligible", "enrolled"
+"""The names of the groups of people who may take part and who do."""
 
-def study_tables(study: StudyDefinition, more_drugs: Iterable[Drug] = (), data_cutoff: When | None = None) -> dict[str, pa.Table]:
-    """Tables organization, study and medication; `more_drugs` and the cutoff are what the data gives and the definition lacks.
+
+@dataclass(frozen=True)
+class StudyPeople:
+    """What the data tell of the study's people: rows of its sites, and of those who are enrolled."""
+
+    sites: Iterable[Mapping[str, Any]] = ()
+    enrolled: Iterable[Mapping[str, Any]] = ()
+
+
+def study_tables(
+    study: StudyDefinition, more_drugs: Iterable[Drug] = (), data_cutoff: When | None = None, people: StudyPeople | None = None
+) -> dict[str, pa.Table]:
+    """Tables organization, eligibility, enrollment, study and medication.
+
+    `more_drugs`, the cutoff and `people` are what the data gives and the definition lacks.
 
     >>> from fhir_trial.sources.study_file import load_study
     >>> study_tables(load_study("NCT05189483"))["medication"].column("medication").to_pylist()
@@ -19,11 +50,59 @@ def study_tables(study: StudyDefinition, more_drugs: Iterable[Drug] = (), data_c
     """
     sponsor = Organization(study=study.id, organization=study.sponsor.id, name=study.sponsor.name)
     drugs = [Medication(study=study.id, medication=d.medication, name=d.name, form=d.form) for d in (*study.drugs, *more_drugs)]
+    eligible, enrollment = _eligibility(study), _enrollment(study, people)
+    row = replace(
+        _study_row(study),
+        data_cutoff=data_cutoff,
+        eligible=GROUP_ELIGIBLE if eligible else None,
+        enrolled=GROUP_ENROLLED if enrollment else None,
+        enrollment_actual=enrollment[0].size if enrollment else None,
+        sites=tuple(StudySite(study=study.id, site=site["site"]) for site in (people.sites if people else ())),
+    )
     return {
         "organization": to_table([sponsor], Organization),
-        "study": to_table([replace(_study_row(study), data_cutoff=data_cutoff)], Study),
+        "eligibility": to_table(eligible, Eligibility),
+        "enrollment": to_table(enrollment, Enrollment),
+        "study": to_table([row], Study),
         "medication": to_table(drugs, Medication),
     }
+
+
+def _eligibility(study: StudyDefinition) -> list[Eligibility]:
+    """Who may take part, in one row; none where the definition does not say."""
+    stated = study.eligibility
+    named = {"minimum age": stated.minimum_age, "maximum age": stated.maximum_age, "sex": stated.sex}
+    criteria = [Criterion(kind=kind, text=text) for kind, text in named.items() if text is not None]
+    criteria += [Criterion(text=text) for text in stated.criteria]
+    name = f"People who may take part in {study.id}"
+    return [Eligibility(study=study.id, eligible=GROUP_ELIGIBLE, name=name, criteria=tuple(criteria))] if criteria else []
+
+
+def _enrollment(study: StudyDefinition, people: StudyPeople | None) -> list[Enrollment]:
+    """Who takes part, in one row; none without subjects."""
+    subjects = tuple(Enrolled(study=study.id, subject=row["subject"]) for row in (people.enrolled if people else ()))
+    name = f"People enrolled in {study.id}"
+    return [Enrollment(study=study.id, enrolled=GROUP_ENROLLED, name=name, size=len(subjects), subjects=subjects)] if subjects else []
+
+
+def _arm(arm: ArmDefinition, study: StudyDefinition) -> Arm:
+    """An arm and what it is to get of each of its drugs."""
+    planned = [(drug.medication, drug.planned) for drug in study.drugs if drug.medication in arm.medications and drug.planned is not None]
+    exposures = tuple(
+        PlannedDose(
+            medication=medication,
+            dose=plan.dose,
+            unit=plan.unit,
+            route=plan.route,
+            cycle_days=plan.cycle_days,
+            day=plan.day,
+            minutes=plan.minutes,
+            frequency=plan.frequency,
+            until=plan.until,
+        )
+        for medication, plan in planned
+    )
+    return Arm(name=arm.name, type=arm.type, description=arm.description, exposures=exposures)
 
 
 def _study_row(study: StudyDefinition) -> Study:
@@ -40,17 +119,18 @@ def _study_row(study: StudyDefinition) -> Study:
         sponsor=study.sponsor.id,
         started_on=study.started_on,
         ended_on=study.ended_on,
-        arms=tuple(Arm(name=a.name, type=a.type, description=a.description) for a in study.arms),
+        acronym=study.acronym,
+        arms=tuple(_arm(a, study) for a in study.arms),
         outcomes=tuple(
             OutcomeMeasure(name=o.title, level=o.level, description=o.description, time_frame=o.time_frame) for o in study.outcomes
         ),
     )
 
 
-def _eligibility_text(eligibility: Eligibility) -> str | None:
+def _eligibility_text(eligibility: EligibilityNotes) -> str | None:
     """Ages, sex and criteria, one a line; None where the record says nothing.
 
-    >>> _eligibility_text(Eligibility(minimum_age="16 Years", criteria=("Measurable disease",)))
+    >>> _eligibility_text(EligibilityNotes(minimum_age="16 Years", criteria=("Measurable disease",)))
     'Minimum age: 16 Years\\nMeasurable disease'
     """
     named = {"Minimum age": eligibility.minimum_age, "Maximum age": eligibility.maximum_age, "Sex": eligibility.sex}

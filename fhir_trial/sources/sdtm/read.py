@@ -15,6 +15,7 @@ from fhir_trial.errors import ConfigurationError, Finding, Findings, InputError,
 from fhir_trial.sources.sdtm import measures, subjects, treatment
 from fhir_trial.sources.sdtm.contacts import Contacts, contacts
 from fhir_trial.sources.sdtm.files import READERS, RawDomain, read_folder, read_frames
+from fhir_trial.sources.sdtm.following import consents, enrolled, link_responses, sites, states
 from fhir_trial.sources.sdtm.laboratory import laboratory_results
 from fhir_trial.sources.sdtm.layouts import CONTACTS, LAYOUTS
 from fhir_trial.sources.sdtm.lesions import Lesions, identified
@@ -23,7 +24,7 @@ from fhir_trial.sources.sdtm.responses import responses
 from fhir_trial.sources.sdtm.rows import Reading, Record, report_uncarried
 from fhir_trial.sources.sdtm.summary import parameters
 from fhir_trial.sources.sdtm.supplements import attach
-from fhir_trial.sources.study_tables import study_tables
+from fhir_trial.sources.study_tables import StudyPeople, study_tables
 
 Rows = dict[str, list[dict[str, Any]]]
 """Entity to its rows."""
@@ -89,11 +90,12 @@ def _assemble(raw: Mapping[str, RawDomain], study: StudyDefinition, reading: Rea
     rows |= _tumours(raw, rows["subject"], reading)
     _report_the_rest(raw, reading)
     _report_missing_facts(rows, study, reading.findings)
+    rows["site"] = list(sites(rows["subject"]))
     tables = {name: pa.Table.from_pylist(part, schema=entity_schema(ENTITIES[name])) for name, part in rows.items()}
     about = parameters(raw.get("ts"), reading)
     return TrialData(
         study,
-        study_tables(study, more_drugs, about.data_cutoff) | tables,
+        study_tables(study, more_drugs, about.data_cutoff, StudyPeople(rows["site"], enrolled(rows["subject"]))) | tables,
         synthetic=about.synthetic,
         findings=reading.findings,
         data_cutoff=about.data_cutoff,
@@ -120,7 +122,8 @@ def _people(raw: Mapping[str, RawDomain], demographics: list[Record], rows: Rows
     known_alive: Contacts = contacts(raw, demographics, events, reading)
     for person in people:
         person["contacts"] = [{"source": source, "on": on} for source, on in sorted(known_alive.get(person["subject"], ()))]
-    return {"patient": subjects.patients(demographics, reading), "subject": people}
+        person["states"] = states(person)
+    return {"patient": subjects.patients(demographics, reading), "consent": consents(people), "subject": people}
 
 
 def _fill_dose_dates(demographics: list[Record], doses: list[dict[str, Any]]) -> None:
@@ -159,6 +162,7 @@ def _tumours(raw: Mapping[str, RawDomain], people: list[dict[str, Any]], reading
         rows["lesion"] = list(lesions.rows.values())
     if "rs" in raw:
         rows["response"] = responses(raw["rs"], reading)
+        link_responses(rows["response"], rows.get("measurement", []), rows.get("sum_of_diameters", []))
     return rows
 
 
