@@ -55,7 +55,8 @@ def test_the_pilot_study_survives(pilot):
 def test_the_pilot_study_has_its_known_counts(pilot):
     counts = {name: table.num_rows for name, table in pilot.tables.items()}
     assert counts == {
-        "organization": 1, "site": 17, "eligibility": 1, "enrollment": 1, "consent": 0, "study": 1, "medication": 2, "patient": 306, "subject": 306, "dose": 591, "therapy": 7510, "adverse_event": 1191,
+        "organization": 1, "site": 17, "eligibility": 1, "enrollment": 1, "consent": 0, "study": 1,
+        "medication": 2, "patient": 306, "subject": 306, "dose": 591, "therapy": 7510, "adverse_event": 1191,
         "body_measure": 2304, "laboratory": 59580, "lesion": 75, "measurement": 312, "sum_of_diameters": 0, "response": 66,
     }  # fmt: skip
     subjects = pilot.rows("subject")
