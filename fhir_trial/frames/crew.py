@@ -19,7 +19,7 @@ from fhir_trial.errors import FhirTrialError
 from fhir_trial.frames.messages import Answer, Part, Recipe, Task, Text, receive, send
 from fhir_trial.frames.reading import Document, Lines, Piece
 
-ALONE_BYTES = 32 << 20
+ALONE_BYTES = 64 << 20
 """What is read before workers are started: a source that ends here is done before they would be ready."""
 
 
