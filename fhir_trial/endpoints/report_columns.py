@@ -59,6 +59,28 @@ SERIOUS_EVENTS = {
     "outcome": "AEOUT",
     "emergent": "TRTEMFL",
 }
+ADAE = {
+    "study": "STUDYID",
+    "subject": "USUBJID",
+    "arm": "ARM",
+    "sequence": "AESEQ",
+    "term": "AETERM",
+    "preferred_term": "AEDECOD",
+    "organ_class": "AESOC",
+    "start": "AESTDTC",
+    "end": "AEENDTC",
+    "emergent": "TRTEMFL",
+    "grade": "ATOXGR",
+    "severity": "ASEVN",
+    "serious": "AESER",
+    "related": "AREL",
+    "discontinued": "ADISCFL",
+    "fatal": "AFATALFL",
+    "source_domain": "SRCDOM",
+    "source_sequence": "SRCSEQ",
+}
+"""Every event as the safety tables count it: those with TRTEMFL Y."""
+
 DEATHS = {
     "subject": "USUBJID",
     "arm": "ARM",
@@ -130,6 +152,7 @@ REPORT_FILES = {
     "overview": ("overview.csv", OVERVIEW),
     "serious_events": ("serious_events.csv", SERIOUS_EVENTS),
     "deaths": ("deaths.csv", DEATHS),
+    "adverse_events": ("adae.csv", ADAE),
     "laboratory": ("adlb.csv", ADLB),
     "laboratory_grades": ("lab_grades.csv", LAB_GRADES),
     "laboratory_shifts": ("lab_shift.csv", LAB_SHIFT),

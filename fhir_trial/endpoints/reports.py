@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from fhir_trial.endpoints import baseline_table, laboratory, laboratory_tables, participant_flow, safety_overview
+from fhir_trial.endpoints import baseline_table, event_listing, laboratory, laboratory_tables, participant_flow, safety_overview
 from fhir_trial.endpoints.analysis import Analysis
 
-LISTINGS = frozenset({"serious_events", "deaths", "laboratory"})
+LISTINGS = frozenset({"serious_events", "deaths", "adverse_events", "laboratory"})
 """Reports with a row for a subject's own record; the others count subjects."""
 
 
@@ -20,6 +20,7 @@ def reports(analysis: Analysis) -> dict[str, pd.DataFrame]:
         "overview": safety_overview.overview(tables, adsl, conventions),
         "serious_events": safety_overview.serious_events(tables, adsl, conventions),
         "deaths": safety_overview.deaths(tables, adsl, conventions),
+        "adverse_events": event_listing.listing(analysis),
         "laboratory": results,
         "laboratory_grades": laboratory_tables.worst_grades(treated),
         "laboratory_shifts": laboratory_tables.shifts(treated),

@@ -20,11 +20,25 @@ KEYS = {
     "adae.csv": ("USUBJID", "AESEQ"),
     "safety.csv": ("ARM", "AESOC", "AEDECOD"),
     "exposure.csv": ("USUBJID", "EXTRT"),
+    "serious_events.csv": ("USUBJID", "AESEQ"),
+    "deaths.csv": ("USUBJID",),
+    "adlb.csv": ("USUBJID", "PARAMCD", "LBSEQ"),
 }
 """What tells the rows of a table apart; those of any other table are told apart by their cells that are words."""
 
 OF_VISITS = ("OVR", "TRGRESP", "SDIAM")
 """Parameters of adrs.csv that stand at each visit; the others may move to another one and are the same row."""
+
+COUNTS = dict.fromkeys(("safety.csv", "teae.csv", "overview.csv"), "adae.csv") | dict.fromkeys(
+    ("lab_grades.csv", "lab_shift.csv", "lab_change.csv"), "adlb.csv"
+)
+"""Tables that count subjects, and the table that their subjects' rows stand in; any other counts rows of adsl.csv."""
+
+SHARED = ("AESOC", "AEDECOD", "PARAMCD")
+"""Columns by which a count and the rows that it counts belong together."""
+
+POPULATION = ("ARM", "ACTARM", "ITTFL", "SAFFL", "EFFFL")
+"""Columns of adsl.csv that say in which figures a subject is at all."""
 
 TOLD = ("conventions", "departures", "study", "synthetic")
 """Keys of the summary that the lock's own head has."""
@@ -142,7 +156,7 @@ def _keyed(rows: Iterable[Row], columns: Key) -> dict[Key, Row]:
 def _cells(name: str, before: Mapping[Key, Row], after: Mapping[Key, Row], behind: "_Behind") -> Iterator[Change]:
     for key in [*before, *(key for key in after if key not in before)]:
         old, new = before.get(key), after.get(key)
-        subjects = behind.row(new or old or {})
+        subjects = behind.row(name, new or old or {})
         if old is None or new is None:
             yield Change(name, key, None, "absent" if old is None else "present", "absent" if new is None else "present", subjects)
             continue
@@ -164,33 +178,42 @@ class _Behind:
     def __init__(self, rows: Mapping[str, tuple[Mapping[Key, Row], Mapping[Key, Row]]]) -> None:
         of_subjects = {name: pair for name, pair in rows.items() if name in KEYS and KEYS[name][0] == SUBJECT}
         self._changed = {name: list(_differing(*pair)) for name, pair in of_subjects.items()}
-        self._arms = {(row[SUBJECT], row["ARM"]) for table in rows.get("adsl.csv", ()) for row in table.values()}
+        before, after = rows.get("adsl.csv", ({}, {}))
+        self._arms = {(row[SUBJECT], row["ARM"]) for table in (before, after) for row in table.values()}
+        self._moved = {key[0] for key in before.keys() | after.keys() if _population(before.get(key)) != _population(after.get(key))}
 
-    def row(self, row: Row) -> tuple[str, ...]:
-        """Who is behind a row of a table: its subject, or those whose events it counts or whose arm or population changed."""
+    def row(self, name: str, row: Row) -> tuple[str, ...]:
+        """Who is behind a row of a table: its subject, or those whose records it counts or whose arm or population changed."""
         if row.get(SUBJECT):
             return (row[SUBJECT],)
-        named = {column: row.get(column, ANY) for column in ("AESOC", "AEDECOD")}
-        events = self._of("adae.csv", lambda event: all(value in (ANY, event.get(column)) for column, value in named.items()))
-        return self._in_arm(events | self._of("adsl.csv"), row.get("ARM", TOTAL))
+        named = {column: row[column] for column in SHARED if row.get(column, ANY) != ANY}
+        counted = self._of(COUNTS.get(name, "adsl.csv"), lambda record: named.items() <= record.items() and _is_counted(record))
+        return self._in_arm(counted | self._moved, row.get("ARM", TOTAL))
 
     def figure(self, path: Key) -> tuple[str, ...]:
         """Who is behind a figure of the summary, by the endpoint and the arm that its path names."""
         endpoint = next((step for step in path if step in ENDPOINTS or step in LABELS), None)
         if endpoint is None:
             return ()
-        arm = path[path.index("arms") + 1] if "arms" in path else TOTAL
-        if endpoint == SAFETY:
-            return self._in_arm(self._of("adae.csv") | self._of("adsl.csv"), arm)
         wanted = {endpoint, RATES.get(endpoint)}
         own = self._of("adtte.csv", lambda row: row["PARAMCD"] in wanted) | self._of("adrs.csv", lambda row: row["PARAMCD"] in wanted)
-        return self._in_arm(own or self._of("adsl.csv"), arm)
+        events = self._of("adae.csv", _is_counted) if endpoint == SAFETY else set()
+        return self._in_arm(own | events | self._moved, path[path.index("arms") + 1] if "arms" in path else TOTAL)
 
     def _of(self, name: str, wanted: Callable[[Row], bool] = lambda _: True) -> set[str]:
         return {row[SUBJECT] for row in self._changed.get(name, ()) if wanted(row)}
 
     def _in_arm(self, subjects: set[str], arm: str) -> tuple[str, ...]:
         return tuple(sorted(s for s in subjects if arm == TOTAL or (s, arm) in self._arms))
+
+
+def _is_counted(record: Row) -> bool:
+    """Whether tables count a record: of events those under treatment."""
+    return record.get("TRTEMFL", "Y") == "Y"
+
+
+def _population(row: Row | None) -> list[str | None]:
+    return [row.get(column) for column in POPULATION] if row else []
 
 
 def _differing(old: Mapping[Key, Row], new: Mapping[Key, Row]) -> Iterator[Row]:
