@@ -93,6 +93,9 @@ def deaths(records: DeathRecords, conventions: Conventions, findings: Findings) 
     day = col.days(chosen["when"], conventions.partial_date)
     after = _last_alive(records).reindex(chosen.index).fillna(-1).to_numpy(dtype=np.int64) + 1
     day = np.where(chosen["first"] == chosen["last"], day, np.maximum(day, after))
+    beyond = day > chosen["last"].to_numpy()
+    for subject, when in zip(chosen.index.to_numpy()[beyond], chosen["when"][beyond], strict=True):
+        _find(findings, "seen-after-death", f"dm: subject {records.place[subject]}", when, "the day after last known alive counts")
     return dated(chosen.index.to_numpy(), day, chosen["domain"].to_numpy(), chosen["variable"].to_numpy(), chosen["sequence"])
 
 

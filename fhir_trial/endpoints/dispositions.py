@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from fhir_trial.endpoints import columns as col
-from fhir_trial.endpoints.columns import Ints
+from fhir_trial.endpoints.columns import Bools, Ints
 from fhir_trial.endpoints.fact_tables import dated, first_days, locate, nested, no_facts, word
 
 NEW_THERAPY = "SUBSEQUENT ANTICANCER THERAPY"
@@ -60,9 +60,15 @@ def new_therapies(tables: Mapping[str, pd.DataFrame], place: "pd.Index[Any]", pa
     therapy = tables.get("therapy")
     if therapy is None or not len(therapy):
         return no_facts()
-    rows = therapy[col.column(therapy, "category").map(word).eq(NEW_THERAPY).to_numpy(dtype=bool)]
+    rows = therapy[is_new_therapy(therapy)]
     sequence = col.numbers(rows, "sequence")
     return dated(locate(rows, place), col.days(col.column(rows, "start"), partial), "CM", "CMSTDTC", sequence)
+
+
+def is_new_therapy(therapy: pd.DataFrame) -> Bools:
+    """Which rows of the therapy table are of anticancer therapy after the study's own."""
+    new: Bools = col.column(therapy, "category").map(word).eq(NEW_THERAPY).to_numpy(dtype=bool)
+    return new
 
 
 def first_since(facts: pd.DataFrame, start: Ints) -> Ints:

@@ -16,8 +16,15 @@ from fhir_trial.endpoints import columns as col
 from fhir_trial.endpoints.columns import NO_DAY, Ints
 from fhir_trial.endpoints.conventions import Conventions
 from fhir_trial.endpoints.deaths import DeathRecords, deaths
-from fhir_trial.endpoints.dispositions import clinical_progressions, dispositions, new_therapies, treatment_stops, withdrawals
-from fhir_trial.endpoints.fact_tables import dated, first_days, last_days, locate, nested, no_facts, on_days
+from fhir_trial.endpoints.dispositions import (
+    clinical_progressions,
+    dispositions,
+    is_new_therapy,
+    new_therapies,
+    treatment_stops,
+    withdrawals,
+)
+from fhir_trial.endpoints.fact_tables import dated, first_days, locate, nested, no_facts, on_days
 from fhir_trial.endpoints.observation import STARTS, starts
 from fhir_trial.errors import Finding, Findings
 
@@ -64,6 +71,7 @@ def gather(tables: Mapping[str, pd.DataFrame], responses: pd.DataFrame, conventi
     facts["alive"] = _contacts(tables, place, conventions)
     facts["death"] = deaths(DeathRecords(tables, events, facts["alive"], place), conventions, findings)
     _report_impossible_deaths(subjects, facts, findings)
+    _report_undated(tables, events, place, findings)
     facts["clinical progression"] = clinical_progressions(events)
     facts["treatment stopped"] = treatment_stops(events)
     facts["new anticancer therapy"] = new_therapies(tables, place, conventions.partial_date)
@@ -111,16 +119,32 @@ def enrolled(subject: pd.DataFrame, conventions: Conventions, findings: Findings
 
 def _report_impossible_deaths(subjects: pd.DataFrame, facts: Mapping[str, pd.DataFrame], findings: Findings) -> None:
     """Findings for deaths before the start, and for subjects seen alive after their death."""
-    died = first_days(facts["death"], len(subjects))
+    died, start = first_days(facts["death"], len(subjects)), subjects["start"].to_numpy()
+    names = subjects["subject"].to_numpy()
+    effect = "the death is no event: the subject is censored"
+    for name in names[died < start]:
+        findings.add(Finding("death-before-start", f"dm: subject {name}", field="death_date", severity="warning", effect=effect))
     # a disposition may be dated after the death that it is of
     seen = facts["alive"][(facts["alive"]["exact"] & (facts["alive"]["domain"] != "DS")).to_numpy(dtype=bool)]
-    last = last_days(seen, len(subjects), -1)
-    for code, wrong, effect in (
-        ("death-before-start", died < subjects["start"].to_numpy(), "the death is no event: the subject is censored"),
-        ("seen-after-death", (died != NO_DAY) & (last > died), "the date of death counts"),
-    ):
-        for name in subjects["subject"][wrong]:
-            findings.add(Finding(code, f"dm: subject {name}", field="death_date", severity="warning", effect=effect))
+    late = seen[seen["on"].to_numpy() > died[seen["subject"]]]
+    for row in late.sort_values("on").drop_duplicates("subject", keep="last").sort_values("subject").to_dict("records"):
+        sequence = f", sequence {row['sequence']:.0f}" if row["sequence"] == row["sequence"] else ""
+        place = f"{str(row['domain']).lower()}: subject {names[row['subject']]}{sequence}"
+        found, effect = str(np.datetime64(row["on"], "D")), "the date of death counts"
+        findings.add(Finding("seen-after-death", place, None, "on", found, "no date after the death", severity="warning", effect=effect))
+
+
+def _report_undated(tables: Mapping[str, pd.DataFrame], events: pd.DataFrame, place: "pd.Index[Any]", findings: Findings) -> None:
+    """Findings for withdrawals and new therapies without a date."""
+    gone = (events["event"] == "WITHDRAWAL BY SUBJECT") & (events["scope"] == "STUDY PARTICIPATION") & (events["on"] == NO_DAY)
+    therapy = tables.get("therapy", pd.DataFrame(columns=["subject"]))
+    new = therapy[is_new_therapy(therapy) & (col.days(col.column(therapy, "start"), "mid") == NO_DAY)]
+    effect = "it hides nothing, as if it had not happened"
+    for domain, rows, subject in (("ds", events[gone], events["subject"][gone]), ("cm", new, pd.Series(locate(new, place)))):
+        for who, sequence in zip(subject, col.whole_numbers(rows, "sequence"), strict=True):
+            if who >= 0:
+                where = f"{domain}: subject {place[who]}, sequence {sequence}"
+                findings.add(Finding("event-without-date", where, field="on", expected="a date", severity="warning", effect=effect))
 
 
 def _responders(responses: pd.DataFrame, parameter: str, place: "pd.Index[Any]", conventions: Conventions) -> pd.DataFrame:

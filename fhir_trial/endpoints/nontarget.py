@@ -59,10 +59,13 @@ def _was(cells: pd.DataFrame) -> Ints:
 
 
 def markers_raised(visits: Visits) -> Bools:
-    """At which visits the last known tumour marker was not normal; one is not measured at every scan, and is raised until shown normal."""
+    """At which visits the last known tumour marker was not normal; one is not measured at every scan, and is raised until shown normal.
+
+    A marker of a visit counts at it though the sample was taken days after the scan.
+    """
     notes, table = visits.readings.notes, visits.table
     known = notes[(notes["test"] == TESTS["marker"]).to_numpy() & notes["value"].isin(["NORMAL", "NOT NORMAL"]).to_numpy()]
-    known = known[known["day"] != NO_DAY]
+    known = _at_visits(visits, known)
     if known.empty:
         return np.zeros(len(table), dtype=bool)
     # of several markers on one day, one that is not normal counts
@@ -72,6 +75,23 @@ def markers_raised(visits: Visits) -> Bools:
     at_visit = np.zeros(len(table), dtype=bool)
     at_visit[last["visit"]] = last["raised"].eq(True).to_numpy(dtype=bool)
     return at_visit
+
+
+def _at_visits(visits: Visits, known: pd.DataFrame) -> pd.DataFrame:
+    """The markers with the day of their visit's last scan, where one visit has that name; one without any day is a finding."""
+    names = ["reading", "visit_name"]
+    table = visits.table[((visits.table["visit_name"] >= 0) & (visits.table["last_day"] != NO_DAY)).to_numpy()]
+    scans = table[[*names, "last_day"]].drop_duplicates(names, keep=False)
+    of_visit = known[names].merge(scans, on=names, how="left")["last_day"].fillna(NEVER).to_numpy().astype(np.int64)
+    day = np.where(of_visit == NEVER, known["day"].to_numpy(), of_visit)
+    effect = "the marker does not count"
+    visits.readings.report(known[day == NO_DAY], Finding("marker-without-date", "", field="on", effect=effect))
+    dated: pd.DataFrame = known.assign(day=day).loc[day != NO_DAY]
+    return dated
+
+
+NEVER = -1_000_000
+"""No day: long before any."""
 
 
 def responses(visits: Visits, non_measurable: Bools, conventions: Conventions) -> pd.DataFrame:
@@ -142,7 +162,13 @@ def new_lesions(visits: Visits) -> pd.DataFrame:
             ),
         ]
     )
-    cells = cells[(table["kind"].to_numpy()[cells["at"]] == ON_STUDY) & (cells["new"] > NONE_NEW).to_numpy()]
+    cells = cells[(cells["new"] > NONE_NEW).to_numpy()]
+    kind = table["kind"].to_numpy()[cells["at"]]
+    early = cells[kind == BASELINE].assign(reading=lambda c: table["reading"].to_numpy()[c["at"]])
+    effect = "the lesion was there before treatment and is no progression"
+    shown = early[(early["mark"] >= 0).to_numpy()].assign(visit_name=lambda c: table["visit_name"].to_numpy()[c["at"]])
+    visits.readings.report(shown, Finding("new-lesion-before-treatment", "", severity="warning", effect=effect))
+    cells = cells[kind == ON_STUDY]
     new = np.zeros(len(table), dtype=np.int64)
     np.maximum.at(new, cells["at"].to_numpy(), cells["new"].to_numpy())
     unequivocal = cells[cells["new"] == UNEQUIVOCAL_NEW]

@@ -10,6 +10,7 @@ from fhir_trial.endpoints import columns as col
 from fhir_trial.endpoints.columns import NO_DAY, Bools, Ints
 from fhir_trial.endpoints.conventions import Conventions
 from fhir_trial.endpoints.recist import Assessments
+from fhir_trial.endpoints.response_checks import place_of
 from fhir_trial.endpoints.response_codes import CODES, CR, NE, NED, NEITHER, PD, PR, RESPONSES, SD
 from fhir_trial.errors import Finding, Findings
 
@@ -77,11 +78,7 @@ def _reported(tables: Mapping[str, pd.DataFrame], test: str, conventions: Conven
 
 def _report(rows: pd.DataFrame, code: str, expected: str, findings: Findings) -> None:
     for row in rows.to_dict("records") if len(rows) else ():
-        parts = [f"response: subject {row['subject']}", str(row["evaluator"])]
-        parts += [f"visit {row['visit']}"] if pd.notna(row["visit"]) else []
-        parts += [f"sequence {row['source_sequence']:.0f}"] if pd.notna(row["source_sequence"]) else []
-        found = row.get("found")
-        findings.add(Finding(code, ", ".join(parts), None, "value", found, expected, effect="the response does not count"))
+        findings.add(Finding(code, place_of(row), None, "value", row.get("found"), expected, effect="the response does not count"))
 
 
 def _derived(assessments: Assessments, test: str) -> pd.DataFrame:
@@ -138,15 +135,19 @@ def chosen(rows: pd.DataFrame, conventions: Conventions, findings: Findings) -> 
     if rows.loc[evaluator, "evaluator_id"].nunique(dropna=False) < 2:
         return mine
     accepted: Bools = mine & rows["accepted"].to_numpy(dtype=bool)
-    if accepted.any():
-        return accepted
-    effect = "of several records on a day the worst response counts"
-    findings.add(
-        Finding(
-            "several-readers", "response", field="accepted", found=name, expected="one accepted reader", severity="warning", effect=effect
-        )
-    )
-    return mine
+    subject = col.coded(rows["subject"])[0]
+    settled = np.isin(subject, subject[accepted])
+    _report_readers(rows[mine & ~settled], name, findings)
+    return np.where(settled, accepted, mine)
+
+
+def _report_readers(rows: pd.DataFrame, name: str, findings: Findings) -> None:
+    """Findings for subjects that several readers read, none of them the accepted one."""
+    readers = rows["evaluator_id"].astype(object).fillna("").groupby(rows["subject"].astype(object), sort=False).nunique()
+    effect, expected = "of several records on a day the worst response counts", "one accepted reader"
+    for subject in readers.index[readers > 1]:
+        place = f"response: subject {subject}"
+        findings.add(Finding("several-readers", place, None, "accepted", name, expected, severity="warning", effect=effect))
 
 
 def worst_of_day(rows: pd.DataFrame, who: Ints) -> Ints:

@@ -53,11 +53,9 @@ def _wilson(x: int, n: int, level: float) -> tuple[float, float]:
 
 
 def _jeffreys(x: int, n: int, level: float) -> tuple[float, float]:
-    """Brown, Cai & DasGupta 2001: equal tails of Jeffreys' posterior, 0 and 1 at the ends."""
+    """Brown, Cai & DasGupta 2001: equal tails of Jeffreys' posterior, as statsmodels has them (SAS puts 0 and 1 at the ends)."""
     tail = (1 - level) / 2
-    lower = float(special.betaincinv(x + 0.5, n - x + 0.5, tail)) if x else 0.0
-    upper = float(special.betainccinv(x + 0.5, n - x + 0.5, tail)) if x < n else 1.0
-    return lower, upper
+    return float(special.betaincinv(x + 0.5, n - x + 0.5, tail)), float(special.betainccinv(x + 0.5, n - x + 0.5, tail))
 
 
 METHODS: dict[str, Callable[[int, int, float], tuple[float, float]]] = {

@@ -102,9 +102,14 @@ def read(tables: dict[str, pd.DataFrame], conventions: Conventions) -> Readings:
     ]
     findings = Findings()
     marks = _marks(frames[1], base[1]["day"].to_numpy(), mark, (np.concatenate(name), np.concatenate(reading[:2])), names)
+    by_axis = _short_axis_only(frames[0], mark[0], marks)
+    marks = marks.assign(nodal=np.where(by_axis, 1.0, marks["nodal"]))
     records = _records(frames[0], base[0].assign(mark=mark[0]), marks, names, conventions)
     records = col.stacked([records, _new_without_record(frames[1], base[1].assign(mark=mark[1]), records)])
     readings = Readings(who, marks, records, _notes(frames[2], base[2]), names, visits, findings)
+    effect, expected = "it is judged as a node, by its short axis", "where the lesion is"
+    told = marks[by_axis].reset_index(names="mark")[["reading", "mark"]]
+    readings.report(told, Finding("taken-as-node", "", field="organ", expected=expected, severity="information", effect=effect))
     _report_diameters(readings)
     return readings
 
@@ -147,6 +152,16 @@ def _marks(lesions: pd.DataFrame, day: Ints, mark: list[Ints], known: tuple[Ints
     return marks.assign(parent=parent, nodal=marks["nodal"].fillna(pd.Series(marks["nodal"].to_numpy()[parent])))
 
 
+def _short_axis_only(frame: pd.DataFrame, mark: Ints, marks: pd.DataFrame) -> Bools:
+    """Lesions of which nobody says where they are and only a short axis was ever recorded: nodes, for no other is measured so."""
+    has = {}
+    for name in ("longest_mm", "short_axis_mm"):
+        has[name] = np.zeros(len(marks), dtype=bool)
+        has[name][mark[col.column(frame, name).notna().to_numpy(dtype=bool)]] = True
+    only: Bools = marks["nodal"].isna().to_numpy() & has["short_axis_mm"] & ~has["longest_mm"]
+    return only
+
+
 def _records(frame: pd.DataFrame, base: pd.DataFrame, marks: pd.DataFrame, names: Strings, conventions: Conventions) -> pd.DataFrame:
     """The measurement table, a diameter chosen for each record: short axis of a node, else the longest."""
     nodal = (marks["nodal"].to_numpy() == 1.0)[base["mark"].to_numpy()]
@@ -167,6 +182,7 @@ def _records(frame: pd.DataFrame, base: pd.DataFrame, marks: pd.DataFrame, names
         nodal=nodal,
         given=size,
         impossible=given & ~possible,
+        disagrees=possible & (((state == ABSENT) & (size > 0)) | (np.isin(state, (PRESENT, TOO_SMALL)) & (size == 0))),
         other_diameter=~given & np.where(nodal, has_longest, has_short) & (state < 0),
         into=_places(names, col.column(frame, "merged_with")),
         sequence=np.where(sequence >= 0, sequence, col.whole_numbers(frame, "state_sequence")),
@@ -195,6 +211,7 @@ def _new_without_record(lesions: pd.DataFrame, base: pd.DataFrame, records: pd.D
         nodal=False,
         given=0,
         impossible=False,
+        disagrees=False,
         other_diameter=False,
         into=-1,
         sequence=col.whole_numbers(lesions, "sequence"),
@@ -218,11 +235,18 @@ def _notes(responses: pd.DataFrame, base: pd.DataFrame) -> pd.DataFrame:
 
 def _report_diameters(readings: Readings) -> None:
     """Findings for diameters that cannot be, and for those of the wrong axis."""
-    effect = "the lesion counts as not evaluated"
-    targets = readings.records[(readings.records["role"] == TARGET).to_numpy()]
-    bad = targets[targets["impossible"].to_numpy(dtype=bool)]
+    records = readings.records
+    bad = records[records["impossible"].to_numpy(dtype=bool)]
     bad = bad.assign(found=[f"{size / PER_MM:g} mm" for size in bad["given"]])
-    readings.report(bad, Finding("impossible-diameter", "", expected="a diameter from 0 to 1000 mm", effect=effect))
-    other = targets[targets["other_diameter"].to_numpy(dtype=bool)]
+    for of_targets, effect in ((True, "the lesion counts as not evaluated"), (False, "the diameter does not count")):
+        rows = bad[((bad["role"] == TARGET) == of_targets).to_numpy()]
+        readings.report(rows, Finding("impossible-diameter", "", expected="a diameter from 0 to 1000 mm", effect=effect))
+    contrary = records[records["disagrees"].to_numpy(dtype=bool)]
+    contrary = contrary.assign(found=[f"{size / PER_MM:g} mm" for size in contrary["given"]])
+    expected = "a state and a diameter that say the same"
+    finding = Finding("state-and-diameter-disagree", "", expected=expected, severity="warning", effect="the diameter counts")
+    readings.report(contrary, finding)
+    other = records[records["other_diameter"].to_numpy(dtype=bool) & (records["role"] == TARGET).to_numpy()]
     expected = "the short axis of a node, the longest diameter of another lesion"
+    effect = "the lesion counts as not evaluated"
     readings.report(other, Finding("other-diameter", "", expected=expected, effect=effect))

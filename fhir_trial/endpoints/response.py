@@ -21,6 +21,7 @@ from fhir_trial.endpoints.observation import Observation, observe
 from fhir_trial.endpoints.overall_response import at_visits, chosen, worst_of_day
 from fhir_trial.endpoints.proportions import Proportion, proportion
 from fhir_trial.endpoints.recist import Assessments, assess
+from fhir_trial.endpoints.response_checks import report, report_records
 from fhir_trial.endpoints.response_codes import NE, PD, RESPONSES
 from fhir_trial.errors import Finding, Findings
 
@@ -133,8 +134,8 @@ def _counted(rows: pd.DataFrame, mine: Bools, observation: Observation, measurab
     known = mine & (place >= 0) & (start != NO_DAY)
     early = known & (day < start)
     effect = "an assessment before the start is no response assessment"
-    for subject in pd.unique(rows["subject"][early].astype(object)):
-        findings.add(Finding("assessment-before-baseline", f"response: subject {subject}", field="on", severity="warning", effect=effect))
+    report(rows[early], Finding("assessment-before-baseline", "", field="on", severity="warning", effect=effect), findings)
+    report_records(rows[known & ~early], findings)
     row = np.flatnonzero(known & ~early & (day <= np.append(observation.counts_until, NO_DAY)[place]))
     row = row[worst_of_day(rows.iloc[row], place[row])]
     who, value = place[row], rows["value"].to_numpy()[row]

@@ -29,7 +29,7 @@ def measure(visits: Visits) -> Targets:
     ]
     cells = _merge(visits, _join_fragments(readings, cells))
     kind = visits.table["kind"].to_numpy()[cells["at"]]
-    candidates = cells[(kind == BASELINE) & cells["evaluated"].to_numpy()].sort_values("at")
+    candidates = cells[(kind == BASELINE) & cells["evaluated"].to_numpy()].sort_values("at", kind="stable")
     baseline = candidates.drop_duplicates("mark", keep="last")
     is_target = np.zeros(len(readings.marks), dtype=bool)
     is_target[baseline["mark"]] = True
@@ -130,8 +130,15 @@ def _report_uncounted(visits: Visits, uncounted: pd.DataFrame, is_target: Bools)
 
 
 def _report_twice(visits: Visits, candidates: pd.DataFrame, baseline: pd.DataFrame) -> None:
-    """Findings for readings with a lesion measured more than once before treatment."""
-    again = candidates.loc[candidates["mark"].duplicated(), "mark"]
+    """Findings for readings with a lesion measured more than once before treatment, and for later visits dated before the baseline."""
+    number = visits.table["number"].to_numpy()
+    earlier = candidates[candidates["mark"].duplicated(keep="last").to_numpy()]
+    chosen = baseline.set_index("mark")["at"].reindex(earlier["mark"]).to_numpy()
+    misdated = number[earlier["at"]] > number[chosen]
+    effect = "an assessment before the baseline is no response assessment"
+    before = _named(visits, earlier[misdated].drop_duplicates("at"))
+    visits.readings.report(before, Finding("assessment-before-baseline", "", field="on", severity="warning", effect=effect))
+    again = earlier.loc[~misdated, "mark"]
     twice = _named(visits, baseline[baseline["mark"].isin(again)].drop_duplicates("reading"))
     effect = "the last measurement on or before the start of treatment is the baseline"
     visits.readings.report(twice, Finding("two-baselines", "", severity="warning", effect=effect))

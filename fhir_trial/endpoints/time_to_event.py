@@ -75,9 +75,10 @@ def derive(endpoint: TimeToEvent, facts: Facts, conventions: Conventions) -> pd.
     limit, why = horizon(facts, conventions, endpoint.assessed)
     span, details = Span(start, limit), np.full(size, None, dtype=object)
     events = _first_event(endpoint, facts, conventions, span, details)
-    censors = _last_seen(endpoint, facts, span)
-    if conventions.missed_rule == "fda" and endpoint.assessed:
-        _censor_after_missed_visits(events, censors, _last_seen(endpoint, facts, span, events.on), conventions, details, start)
+    censors = _last_seen(endpoint.censors, facts, span)
+    if conventions.missed_rule == "fda" and endpoint.assessed and endpoint.name not in RESPONDERS_ONLY:
+        before = _last_seen(("adequate assessment",), facts, span, events.on)
+        _censor_after_missed_visits(events, censors, before, conventions, details, start)
     _say_what_lies_beyond(endpoint, facts, span, why, details)
     wanted = start != NO_DAY
     if endpoint.name in RESPONDERS_ONLY:
@@ -106,10 +107,10 @@ def _first_event(endpoint: TimeToEvent, facts: Facts, conventions: Conventions, 
     return _ends(every.iloc[order].drop_duplicates("subject"), len(facts.subjects))
 
 
-def _last_seen(endpoint: TimeToEvent, facts: Facts, span: Span, before: Ints | None = None) -> Ends:
-    """The latest censoring of each subject within the span, and before a day where that is given."""
+def _last_seen(censors: tuple[str, ...], facts: Facts, span: Span, before: Ints | None = None) -> Ends:
+    """The latest of the censorings of each subject within the span, and before a day where that is given."""
     found = [no_facts().assign(reason="")]
-    for censor in (CENSORS[name] for name in endpoint.censors):
+    for censor in (CENSORS[name] for name in censors):
         rows = span.within(facts.named(censor.fact))
         rows = rows if before is None else rows[rows["on"].to_numpy() < before[rows["subject"]]]
         found.append(rows.assign(reason=labels(censor.reason, len(rows)).set_axis(rows.index)))

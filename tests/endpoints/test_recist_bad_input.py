@@ -151,7 +151,7 @@ def test_a_reported_response_before_the_start_is_no_response(tables_of: Build, o
     result, _ = judged(tables_of({"baseline": {}, "visits": []}) | {"response": pd.DataFrame(rows)})
     best = result.of_subjects.set_index("parameter")["value"]
     assert (best["BOR"], best["RSP"]) == ("SD", "N")
-    assert (only(result).code, only(result).place) == ("assessment-before-baseline", "response: subject S1")
+    assert (only(result).code, only(result).place) == ("assessment-before-baseline", "response: subject S1, INVESTIGATOR, visit SCREENING")
 
 
 def test_a_lesion_merged_with_one_that_is_not_there_is_not_evaluated(tables_of: Build) -> None:
@@ -199,3 +199,128 @@ def test_more_targets_than_allowed_are_a_finding_or_refused(tables_of: Build, co
 def test_the_least_size_of_a_target(tables_of: Build, mm: float, nodal: bool, fine: bool) -> None:
     case = {"baseline": {"target": [{"id": "T1", "mm": mm, "nodal": nodal, "organ": "O"}]}, "visits": [{"day": 42, "target": {"T1": 20}}]}
     assert (len(judged(tables_of(case))[0].findings) == 0) is fine
+
+
+def rows_of(tables: dict[str, pd.DataFrame], name: str, *rows: dict[str, Any]) -> dict[str, pd.DataFrame]:
+    """The tables with rows more of a subject's evaluator."""
+    who = {"subject": "S1", "evaluator": "INVESTIGATOR", "evaluator_id": None}
+    return tables | {name: pd.concat([tables[name], pd.DataFrame([who | row for row in rows])], ignore_index=True)}
+
+
+def overall_rows(on_day: Callable[[int], str], *seen: tuple[str, float, int, str]) -> list[dict[str, Any]]:
+    """Reported responses: visit, its number, day and value."""
+    return [
+        {"test": "overall", "visit": visit, "visit_number": number, "on": on_day(day), "value": value, "sequence": place}
+        for place, (visit, number, day, value) in enumerate(seen, 1)
+    ]
+
+
+def test_a_visit_dated_before_the_baseline_is_no_response_assessment(tables_of: Build, on_day: Callable[[int], str]) -> None:
+    tables = tables_of(CASE)
+    tables["measurement"].loc[2:3, "on"] = "2022-02-13"  # a year too early
+    result, overall = judged(tables)
+    assert overall == ["PR"]
+    assert result.findings.counts() == {"unordered-visits": 1, "assessment-before-baseline": 1}
+    finding = next(f for f in result.findings if f.code == "assessment-before-baseline")
+    assert finding.place == "measurement: subject S1, INVESTIGATOR, lesion T1, visit VISIT 2, sequence 3"
+    assert finding.effect == "an assessment before the baseline is no response assessment"
+    assert result.assessments.frame["baseline_mm"].tolist() == [50]
+
+
+RECORDS = [
+    ([("V1", 1, 42, "SD"), ("V2", 2, 42, "PR")], "duplicate-response", "V2", "SD"),
+    ([("V1", 1, 42, "PR"), ("V1", 1, 84, "SD")], "repeated-visit", "V1", "PR"),
+    ([("V2", 2, 42, "SD"), ("V1", 1, 84, "PR")], "unordered-visits", "V1", "PR"),
+    ([("V1", 1, -1, "PR"), ("V2", 2, 84, "SD")], "assessment-before-baseline", "V1", "SD"),
+]
+
+
+@pytest.mark.parametrize(("seen", "code", "visit", "bor"), RECORDS)
+def test_odd_records_of_reported_responses(
+    tables_of: Build, on_day: Callable[[int], str], seen: list[tuple[str, float, int, str]], code: str, visit: str, bor: str
+) -> None:
+    empty = tables_of({"baseline": {}, "visits": []})
+    result, _ = judged(empty | {"response": rows_of(empty, "response", *overall_rows(on_day, *seen))["response"]})
+    assert only(result).code == code
+    assert only(result).place.startswith(f"response: subject S1, INVESTIGATOR, visit {visit}, sequence ")
+    assert only(result).effect
+    assert result.of_subjects.set_index("parameter")["value"]["BOR"] == bor
+
+
+def test_an_unscheduled_visit_that_returns_under_another_number_is_nothing_odd(tables_of: Build, on_day: Callable[[int], str]) -> None:
+    seen = [("UNSCHEDULED", 2.1, 42, "SD"), ("UNSCHEDULED", 3.1, 84, "PR")]
+    empty = tables_of({"baseline": {}, "visits": []})
+    assert not judged(empty | {"response": rows_of(empty, "response", *overall_rows(on_day, *seen))["response"]})[0].findings.counts()
+
+
+def test_of_each_subject_the_accepted_reader_counts_where_there_is_one(tables_of: Build, on_day: Callable[[int], str]) -> None:
+    tables = tables_of({"baseline": {}, "visits": []})
+    rows = [
+        {"subject": subject, "test": "overall", "visit": "V", "on": on_day(42), "value": value, "evaluator_id": reader, "accepted": taken}
+        for subject, reader, value, taken in (("S1", "R1", "PR", None), ("S1", "R2", "CR", True), ("S2", "R1", "SD", None))
+    ]
+    tables["subject"] = pd.concat([tables["subject"], tables["subject"].assign(subject="S2")], ignore_index=True)
+    tables["response"] = pd.DataFrame(rows).assign(evaluator="INVESTIGATOR")
+    result, _ = judged(tables)
+    best = result.of_subjects[result.of_subjects["parameter"] == "BOR"]
+    assert dict(zip(best["subject"], best["value"], strict=True)) == {"S1": "CR", "S2": "SD"}
+    assert not result.findings.counts()
+
+
+@pytest.mark.parametrize(
+    ("value", "day", "expected"),
+    [("NOT NORMAL", 45, ["PR"]), ("NOT NORMAL", None, ["PR"]), ("NORMAL", 45, ["CR"]), ("NOT NORMAL", 39, ["PR"])],
+)
+def test_a_marker_of_a_visit_counts_at_it_whenever_the_sample_was_taken(
+    tables_of: Build, on_day: Callable[[int], str], value: str, day: int | None, expected: list[str]
+) -> None:
+    tables = tables_of({**CASE, "visits": [{"day": 42, "target": {"T1": 0, "T2": 8}}]})
+    on = None if day is None else on_day(day)
+    marker = {"test": "marker", "visit": "VISIT 2", "visit_number": 2, "on": on, "value": value}
+    assert judged(rows_of(tables, "response", marker))[1] == expected
+
+
+def test_a_marker_without_date_or_visit_is_said(tables_of: Build) -> None:
+    result, overall = judged(rows_of(tables_of(CASE), "response", {"test": "marker", "visit": "HOME", "value": "NOT NORMAL"}))
+    assert overall == ["PR", "PR"]
+    assert (only(result).code, only(result).effect) == ("marker-without-date", "the marker does not count")
+
+
+def test_a_new_lesion_of_the_baseline_scan_is_no_progression(tables_of: Build, on_day: Callable[[int], str]) -> None:
+    more = {"lesion": "N9", "role": "new", "state": "unequivocal", "visit": "SCREENING", "visit_number": 1, "on": on_day(-7)}
+    result, overall = judged(records(tables_of(CASE), **more))
+    assert overall == ["PR", "PR"]
+    assert only(result).code == "new-lesion-before-treatment"
+    assert "lesion N9, visit SCREENING" in only(result).place
+
+
+@pytest.mark.parametrize("role", ["non-target", "new"])
+def test_an_impossible_diameter_of_another_lesion_is_said(tables_of: Build, on_day: Callable[[int], str], role: str) -> None:
+    at = {"visit": "VISIT 2", "visit_number": 2, "on": on_day(42)} if role == "new" else {"visit": "SCREENING", "on": on_day(-7)}
+    result, overall = judged(records(tables_of(CASE), lesion="N9", role=role, longest_mm=Decimal(-3), **at))
+    assert overall == ["PR", "PR"]
+    finding = next(f for f in result.findings if f.code == "impossible-diameter")
+    assert (finding.found, finding.effect) == ("-3 mm", "the diameter does not count")
+
+
+@pytest.mark.parametrize(
+    ("state", "mm", "target"), [("absent", 12, "PR"), ("present", 0, "CR"), ("too-small-to-measure", 0, "CR"), ("present", 12, "PR")]
+)
+def test_a_state_that_contradicts_its_diameter_is_said(tables_of: Build, state: str, mm: int, target: str) -> None:
+    case = {"baseline": {"target": [CASE["baseline"]["target"][0]]}, "visits": [{"day": 42, "target": {"T1": mm}}]}
+    tables = tables_of(case)
+    tables["measurement"]["state"] = [None, state]
+    result, overall = judged(tables)
+    assert overall == [target]
+    assert result.findings.counts() == ({} if (state, mm) == ("present", 12) else {"state-and-diameter-disagree": 1})
+
+
+def test_a_lesion_of_which_only_short_axes_are_known_is_a_node(tables_of: Build) -> None:
+    node = {"id": "T1", "mm": 18, "nodal": True, "organ": None}
+    tables = tables_of({"baseline": {"target": [node]}, "visits": [{"day": 42, "target": {"T1": 9}}]})
+    tables["lesion"]["nodal"] = None
+    result, overall = judged(tables)
+    assert overall == ["CR"]
+    assert only(result).code == "taken-as-node"
+    tables["lesion"]["organ"] = "LUNG"
+    assert judged(tables)[0].findings.counts()["other-diameter"] == 2

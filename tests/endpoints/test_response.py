@@ -97,6 +97,7 @@ def test_responses_after_new_therapy_do_not_count(reported: Callable[..., Any], 
         ({"therapy": therapy(83, "SUBSEQUENT ANTICANCER THERAPY")}, {}, "SD", 3),
         ({"therapy": therapy(84, "SUBSEQUENT ANTICANCER THERAPY")}, {}, "PR", 3),
         ({"therapy": therapy(83, "PRIOR ANTICANCER THERAPY")}, {}, "PR", 3),
+        ({"therapy": therapy(-1, "SUBSEQUENT ANTICANCER THERAPY")}, {}, "PR", 3),
         ({"therapy": therapy(83, "SUBSEQUENT ANTICANCER THERAPY")}, {"exclude_after_nact": False}, "PR", 3),
     ]
     for more, changed, bor, rows in cases:

@@ -162,6 +162,27 @@ RULES: list[tuple[str, str, Case, dict[str, Any], tuple[int, int, str]]] = [
         {"missed_rule": "fda", "death_window_days": None},
         (42, 1, f"{ADEQUATE}: two missed visits"),
     ),
+    (
+        "the gap ends at an adequate assessment though censored times end at any",
+        "PFS",
+        {"seen": [(42, "SD"), (84, "NE"), (141, "PD")]},
+        {"missed_rule": "fda", "censor_date": "last_any"},
+        (42, 1, f"{ADEQUATE}: two missed visits"),
+    ),
+    (
+        "a late response is no missed event",
+        "TTR",
+        {"seen": [(120, "PR")], "responded": [("RSP", 120)]},
+        {"missed_rule": "fda"},
+        (120, 0, "response"),
+    ),
+    (
+        "a therapy that began before the start hides nothing",
+        "PFS",
+        {"seen": [(42, "PD")], "therapy": -1},
+        {"nact_rule": "censor"},
+        (42, 0, "progression"),
+    ),
     ("OS has no death window", "OS", {"seen": [(42, "SD")], "died": 400}, {}, (400, 0, "death")),
     ("alive last by any record", "OS", {"contacts": [("EX", 30), ("LB", 50)]}, {}, (50, 1, "last known alive")),
     ("DM's own date stands before others", "OS", {"contacts": [("DM", 40), ("LB", 50)]}, {}, (40, 1, "last known alive")),
@@ -228,6 +249,7 @@ FINDINGS = [
     ({"died": -4}, "death-before-start"),
     ({"died": 50, "contacts": [("LB", 60)]}, "seen-after-death"),
     ({"subject": {"enrolled_on": None}}, "no-start-date"),
+    ({"ds": [(*WITHDRAWN[:3], None)]}, "event-without-date"),
 ]
 
 
@@ -237,6 +259,50 @@ def test_what_does_not_fit_is_a_finding(case: Case, code: str) -> None:
     assert [f.code for f in found] == [code]
     assert "subject S" in found[0].place
     assert found[0].effect
+
+
+def test_a_record_after_the_death_is_named() -> None:
+    case = {"died": 50, "ae": [("S", 4, "RECOVERED", date(40), date(60))], "contacts": [("LB", 55)]}
+    (found,) = facts(case, {}).findings
+    assert (found.place, found.found, found.effect) == ("ae: subject S, sequence 4", date(60), "the date of death counts")
+
+
+def test_a_death_in_a_month_after_which_the_subject_was_seen_is_said() -> None:
+    tables = {
+        "subject": pd.DataFrame([{"study": "X", "subject": "S", "state": "enrolled", "enrolled_on": "2023-01-02"}]).assign(
+            contacts=[[{"source": "LB", "on": "2023-06-10"}]]
+        ),
+        "patient": pd.DataFrame([{"subject": "S", "death_date": "2023-05"}]),
+        "therapy": pd.DataFrame([{"subject": "S", "sequence": 3, "category": "SUBSEQUENT ANTICANCER THERAPY", "start": None}]),
+    }
+    nothing = pd.DataFrame(columns=["subject", "parameter", "visit", "value", "on", "source_domain", "source_sequence"])
+    found = gather(tables, nothing, preset("protocol"))
+    assert [(f.code, f.place, f.found) for f in found.findings] == [
+        ("seen-after-death", "dm: subject S", "2023-05"),
+        ("event-without-date", "cm: subject S, sequence 3", None),
+    ]
+    assert str(derive(ENDPOINTS["OS"], found, preset("protocol"))["on"].iloc[0])[:10] == "2023-06-11"
+
+
+@pytest.mark.parametrize(("numbers", "progressed"), [((2.1, 3.1), 126), ((2, 2), 131)])
+def test_a_visit_name_that_returns_lends_no_scan_to_another_date(numbers: tuple[float, float], progressed: int) -> None:
+    """Two unscheduled visits: by number the second's scans are its own, and without one the date reported stands."""
+    who = {"subject": "S", "evaluator": "INVESTIGATOR", "evaluator_id": None, "visit": "UNSCHEDULED"}
+    pairs = list(zip(numbers, ((42, 45, "SD"), (126, 131, "PD")), strict=True))
+    scans = [who | {"visit_number": number, "on": date(day)} for number, (day, _, _) in pairs]
+    seen = [
+        who | {"visit_number": number, "on": date(day), "value": value, "parameter": "OVR", "source_domain": "RS", "source_sequence": day}
+        for number, (_, day, value) in pairs
+    ]
+    subject = pd.DataFrame([{"study": "X", "subject": "S", "state": "enrolled", "enrolled_on": date(0)}])
+    found = gather({"subject": subject, "measurement": pd.DataFrame(scans)}, pd.DataFrame(seen), preset("protocol"))
+    assert derive(ENDPOINTS["PFS"], found, preset("protocol"))["days"].tolist() == [progressed]
+
+
+def test_a_subject_twice_in_the_table_has_one_row() -> None:
+    subject = pd.DataFrame([{"study": "X", "subject": "S", "state": "enrolled", "enrolled_on": date(0)}] * 2)
+    nothing = pd.DataFrame(columns=["subject", "parameter", "visit", "value", "on", "source_domain", "source_sequence"])
+    assert len(derive(ENDPOINTS["OS"], gather({"subject": subject}, nothing, preset("protocol")), preset("protocol"))) == 1
 
 
 def test_without_a_response_there_is_no_duration() -> None:
