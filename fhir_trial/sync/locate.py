@@ -90,7 +90,8 @@ def patient_of(resource: Resource) -> str | None:
 def patient_searches(server: ServerInfo, resource_type: str, patient: str) -> list[list[tuple[str, str]]]:
     """The parameters of the searches that together find a patient's resources of a type; `patient` is an id."""
     rule = server.profile.by_patient[resource_type]
-    return [[(rule.parameter, patient), *([("category", c)] if c else [])] for c in (rule.categories or ("",))]
+    qualified = [("category", category) for category in rule.categories] + ([("code", ",".join(rule.codes))] if rule.codes else [])
+    return [[(rule.parameter, patient), one] for one in qualified] or [[(rule.parameter, patient)]]
 
 
 def _by_patient(resources: Sequence[Resource], server: ServerInfo, at: Mapping[str, str], found: Located) -> Exchange[None]:

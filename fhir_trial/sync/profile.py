@@ -30,10 +30,12 @@ class Recognise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class ByPatient(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a type is searched by patient: the parameter, and the categories it must be qualified with."""
+    """How a type is searched by patient: the parameter, and the categories or codes with one of which it must be qualified."""
 
     parameter: str
     categories: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
+    """Asked for together, for resources that have no category."""
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

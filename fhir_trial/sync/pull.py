@@ -19,6 +19,7 @@ Keep = Callable[[Resource], bool]
 
 TRIAL_TYPES = (
     "Organization",
+    "Location",
     "ResearchStudy",
     "PlanDefinition",
     "Medication",
@@ -36,6 +37,7 @@ TRIAL_TYPES = (
     "Procedure",
     "Condition",
     "Observation",
+    "QuestionnaireResponse",
     "AdverseEvent",
     "Measure",
     "MeasureReport",

@@ -137,7 +137,9 @@ def _matches(resource: Resource, query: dict[str, str]) -> bool:
     if person is not None and f"Patient/{person}" not in _people(resource):
         return False
     codes = [coding.get("code") for category in resource.get("category", ()) for coding in category.get("coding", ())]
-    return "category" not in query or query["category"] in codes
+    said = [coding.get("code") for coding in resource.get("code", {}).get("coding", ())]
+    is_coded = "code" not in query or not set(said).isdisjoint(query["code"].split(","))
+    return is_coded and ("category" not in query or query["category"] in codes)
 
 
 def _people(resource: Resource) -> set[str]:
