@@ -89,6 +89,25 @@ class EndpointDefinition(Struct, frozen=True, kw_only=True, forbid_unknown_field
     description: str | None = None
 
 
+class CodeTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the study's own: for each text of `variable` in the data, the values of variables that follow from it."""
+
+    variable: str
+    values: dict[str, dict[str, str]]
+
+
+class OdmItem(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where an item of ODM stands in SDTM; `group` where its OID is used in several groups, `test` where its row is about one test."""
+
+    item: str
+    domain: str
+    variable: str
+    group: str | None = None
+    test: str | None = None
+    unit: str | None = None
+    """The unit of the item's values, where the file names none."""
+
+
 class SourceNotes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What must be known to read the study's data files."""
 
@@ -99,6 +118,10 @@ class SourceNotes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     unique_aespid: bool = False
     expected_missing: dict[str, str] = field(default_factory=dict)
     """Facts the study did not collect (field to reason): said once, not found on every row."""
+    tables: tuple[CodeTable, ...] = ()
+    """Code tables of the study's own; CSV files in the folder beside the study file are added to them."""
+    odm_items: tuple[OdmItem, ...] = ()
+    """Where ODM's items stand in SDTM; a file odm-items.csv in that folder is added to them."""
 
 
 class StudyDefinition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -13,6 +13,7 @@ import yaml
 from fhir_trial.data_files import data_dir
 from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.errors import Finding, InputError, UsageError
+from fhir_trial.sources.study_codes import with_tables
 from fhir_trial.sources.study_schema import study_schema
 
 
@@ -37,7 +38,7 @@ def load_study(path_or_id: str | Path) -> StudyDefinition:
         raise InputError(findings)
     if findings := list(_reference_findings(study, path.name)):
         raise InputError(findings)
-    return study
+    return with_tables(study, path)
 
 
 def known_studies() -> list[str]:

@@ -12,6 +12,7 @@ from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.errors import Finding, Findings, InputError, UsageError
 from fhir_trial.fhir.json import decode, repeated_keys
 from fhir_trial.sources import ctgov, usdm
+from fhir_trial.sources.odm import read_odm
 from fhir_trial.sources.taking import Taking
 
 REQUIRED = ("id", "title", "status", "sponsor", "arms", "drugs", "outcomes", "endpoints")
@@ -41,20 +42,22 @@ class Imported:
 
 
 def import_study(path: Path) -> Imported:
-    """The study of a file: ClinicalTrials.gov v2 or USDM v4 JSON.
+    """The study of a file: ClinicalTrials.gov v2 or USDM v4 JSON, or ODM-XML 1.3.
 
     Raises `UsageError` where there is no such file, and `InputError` for a file of any other kind.
     """
     if not path.is_file():
         raise UsageError(f"there is no file {path}")
     data = path.read_bytes()
+    if data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        return _of_odm(path)
     findings = Findings()
     document = decode(data, path.name)
     findings.extend(repeated_keys(data, path.name))
     for kind in KINDS:
         if kind.is_kind(document):
             return _imported(Taking(path.name, _single(document, path.name), findings), kind)
-    expected = "a ClinicalTrials.gov v2 record (protocolSection) or a study in USDM v4 (study.versions)"
+    expected = "a ClinicalTrials.gov v2 record (protocolSection), a study in USDM v4 (study.versions) or ODM-XML"
     raise InputError([Finding("unknown-format", path.name, expected=expected)])
 
 
@@ -83,11 +86,22 @@ def _single(document: dict[str, Any], place: str) -> dict[str, Any]:
     return studies[0]
 
 
+def _of_odm(path: Path) -> Imported:
+    file = read_odm(path)
+    members = without_blanks(file.study())
+    _report_missing(members, path.name, file.findings)
+    return Imported(members, file.findings)
+
+
+def _report_missing(members: dict[str, Any], place: str, findings: Findings) -> None:
+    for name in ("id", "title", "status", "sponsor"):
+        if name not in members:
+            findings.add(Finding("missing-fact", place, field=name, expected="a value: the source does not state it"))
+
+
 def _imported(taking: Taking, kind: Kind) -> Imported:
     members = without_blanks(kind.definition(taking))
-    for name in REQUIRED:
-        if name not in members and name in ("id", "title", "status", "sponsor"):
-            taking.findings.add(Finding("missing-fact", taking.place, field=name, expected="a value: the source does not state it"))
+    _report_missing(members, taking.place, taking.findings)
     for path, count in taking.left(kind.syntax, kind.steps).items():
         found, effect = f"{count} values" if count > 1 else "1 value", "the study definition has no place for it"
         taking.findings.add(Finding("not-carried", taking.place, field=path, found=found, severity="information", effect=effect))

@@ -15,6 +15,7 @@ from fhir_trial.fhir.bundles import resources
 from fhir_trial.fhir.json import decode
 from fhir_trial.fhir.versions import DEFAULT
 from fhir_trial.progress import Progress, silent
+from fhir_trial.sources.odm_rows import read_odm_data
 from fhir_trial.sources.sdtm.read import OnError, read_sdtm
 from fhir_trial.sources.study_file import load_study
 from fhir_trial.sync.decide import Choices
@@ -104,10 +105,14 @@ def read_source(
     domains: dict[str, str] | None = None,
     on_error: OnError = "keep",
 ) -> TrialData:
-    """The trial data of a folder, FHIR or SDTM; with `on_error` "refuse", an `InputError` with every error instead of the good rows.
+    """The trial data of a folder, FHIR or SDTM, or of an ODM-XML file.
+
+    With `on_error` "refuse", an `InputError` with every error instead of the good rows.
 
     Raises `UsageError` for a folder that is not there or does not say its study or version, `InputError` for one that cannot be used.
     """
+    if folder.suffix.lower() == ".xml" and folder.is_file() and study is not None:
+        return read_odm_data(folder, load_study(study), on_error)
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder")
     definition = folder_study(folder, study)

@@ -97,7 +97,8 @@ def spoiled(value, dice):
 @given(st.integers(0, 2**32 - 1))
 def test_a_spoiled_document_is_read_or_refused(tmp_path_factory, seed):
     path = tmp_path_factory.mktemp("usdm") / "u.json"
-    document = {"study": {"versions": []}} | spoiled(copy.deepcopy(OBSERVATIONAL), random.Random(seed))
+    study = spoiled(copy.deepcopy(OBSERVATIONAL["study"]), random.Random(seed))
+    document = {"study": study if isinstance(study, dict) else {"versions": study}, "usdmVersion": "4.0.0"}
     path.write_text(json.dumps(document))
     with contextlib.suppress(InputError):
         import_study(path).yaml()

@@ -20,6 +20,7 @@ from fhir_trial.sources.sdtm.laboratory import laboratory_results
 from fhir_trial.sources.sdtm.layouts import CONTACTS, LAYOUTS
 from fhir_trial.sources.sdtm.lesions import Lesions, identified
 from fhir_trial.sources.sdtm.measurements import measurements
+from fhir_trial.sources.sdtm.recoding import recode
 from fhir_trial.sources.sdtm.responses import responses
 from fhir_trial.sources.sdtm.rows import Reading, Record, report_uncarried
 from fhir_trial.sources.sdtm.summary import parameters
@@ -80,6 +81,7 @@ def _assemble(raw: Mapping[str, RawDomain], study: StudyDefinition, reading: Rea
     for name, domain in raw.items():
         if name.startswith("supp") and name[4:] in raw and name[4:] in LAYOUTS:
             attach(raw[name[4:]], domain, LAYOUTS[name[4:]], reading)
+    recode(raw, study.sources.tables, reading)
     demographics = subjects.demographics(raw["dm"], reading) if "dm" in raw else []
     if not demographics:
         reading.findings.add(Finding("no-subjects", raw["dm"].place if "dm" in raw else "dm", expected="a DM with at least one subject"))
