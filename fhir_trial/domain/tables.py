@@ -81,6 +81,8 @@ class TrialData:
     findings: Findings = field(default_factory=Findings)
     data_cutoff: When | None = None
     """The date the data were cut off at, where the source says it."""
+    lineage: Mapping[str, pa.Table] = field(default_factory=dict, repr=False)
+    """By entity, where rows came from a server or a folder of FHIR: a row's key, its resource and version."""
 
     def table(self, entity: str) -> pa.Table:
         """The entity's table, empty where the source has none."""

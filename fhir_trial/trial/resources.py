@@ -9,6 +9,7 @@ from fhir_trial.domain.tables import TrialData
 from fhir_trial.errors import Finding, Findings
 from fhir_trial.frames import run_view
 from fhir_trial.mapping import RuleMapping, load
+from fhir_trial.trial.lineage import lineage_table
 
 Resource = dict[str, Any]
 
@@ -44,7 +45,7 @@ def from_resources(resources: Iterable[Resource], study: StudyDefinition, fhir: 
     """The trial's tables from resources, by the views of the mapping's own rules; what could not be read stands in `findings`."""
     mapping = load(fhir, study)
     types, findings = by_type(resources), Findings()
-    tables, taken = {}, _of_results(mapping, types)
+    tables, lineage, taken = {}, {}, _of_results(mapping, types)
     for entity in (name for name in mapping if name not in RESULT_ENTITIES):
         rules = mapping[entity]
         of_type = types.get(rules.resource_type, [])
@@ -53,10 +54,11 @@ def from_resources(resources: Iterable[Resource], study: StudyDefinition, fhir: 
         table = rules.decode(raw, findings)
         if table.num_rows:
             tables[entity] = table
+            lineage[entity] = lineage_table(rules.resource_type, raw[entity])
     findings.extend(_left(types, taken))
     synthetic = any(is_synthetic(resource) for of_type in types.values() for resource in of_type)
     cutoffs = tables["study"]["data_cutoff"].to_pylist() if "study" in tables else [None]
-    return TrialData(study, tables, synthetic, findings, cutoffs[0])
+    return TrialData(study, tables, synthetic, findings, cutoffs[0], lineage)
 
 
 def _of_results(mapping: RuleMapping, types: Mapping[str, list[Resource]]) -> set[str]:
