@@ -3,17 +3,15 @@
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from fhir_trial.cli.output import BANNER, finding_row, say, say_findings, show, show_counts, show_json
-from fhir_trial.endpoints.analyse import analyse
+from fhir_trial.endpoints.analyse import analyse, with_subgroups
 from fhir_trial.endpoints.outputs import summary
 from fhir_trial.errors import Findings, UsageError
-from fhir_trial.fhir import json as fhir_json
 from fhir_trial.fhir.versions import DEFAULT
-from fhir_trial.frames import shipped_view, write_view
 from fhir_trial.sources.conventions_file import chosen_conventions
 from fhir_trial.sources.sdtm.write import write_sdtm
 from fhir_trial.sync.folder import MANIFEST, write_folder
@@ -128,36 +126,14 @@ def _resource_files(paths: list[Path]) -> list[Path]:
     return found
 
 
-def view(
-    definition: Annotated[str, typer.Argument(metavar="VIEW", help="A SQL-on-FHIR ViewDefinition in JSON, or the name of a shipped one.")],
-    paths: Annotated[list[Path], typer.Argument(help="NDJSON, Bundles or folders.")],
-    out: Annotated[Path, typer.Option(help="File to write: .csv, .ndjson or .parquet.")],
-    fhir: Annotated[str, typer.Option("--fhir", help="FHIR version: r4 or r5.")] = DEFAULT,
-    as_json: Json = False,
-) -> int:
-    """Run a ViewDefinition over resources into a table."""
-    rows = write_view(_definition(definition, fhir), paths, out, fhir)
-    show_json({"file": str(out), "rows": rows}) if as_json else show(f"{out}: {rows} rows")
-    return 0
-
-
-def _definition(view: str, fhir: str) -> dict[str, Any]:
-    """A ViewDefinition from a file, else the shipped one of that name."""
-    path = Path(view)
-    if path.is_file():
-        loaded: dict[str, Any] = fhir_json.decode(path.read_bytes(), view)
-        return loaded
-    if path.suffix or path.name != view:
-        raise UsageError(f"{view} is no file")
-    return shipped_view(view, fhir)
-
-
 def endpoints(
     source: Annotated[Path, typer.Argument(help="Folder of SDTM domains, or of FHIR NDJSON.")],
     out: Annotated[Path, typer.Option(help="Folder for adsl, adrs, adtte, safety, exposure and summary.json.")],
     study: Study = None,
     conventions: Annotated[str | None, typer.Option(help="A preset (protocol, fda-2018, ema, admiralonco) or a file.")] = None,
     setting: Annotated[list[str] | None, typer.Option("--set", help="A convention that departs: name=value.")] = None,
+    by: Annotated[list[str] | None, typer.Option("--by", help="Subgroups by a column (sex, ecog) or a cut number (age:65).")] = None,
+    strata: Annotated[list[str] | None, typer.Option("--strata", help="Stratify the subgroups' comparisons by a column.")] = None,
     fhir: Version = None,
     domain: Domains = None,
     on_error: OnErrorOption = OnError.keep,
@@ -165,10 +141,10 @@ def endpoints(
 ) -> int:
     """Derive the endpoints of a trial; 1 when the data have errors."""
     data = read_source(source, study, fhir, pairs(domain, "domain"), on_error.value)
-    results = analyse(data, chosen_conventions(data.study, conventions, pairs(setting, "set")))
+    results = with_subgroups(analyse(data, chosen_conventions(data.study, conventions, pairs(setting, "set"))), by or (), strata or ())
     if on_error is OnError.refuse:
         results.findings.raise_errors()
-    write_endpoints(out, results, data, Source(source, study, fhir, pairs(domain, "domain")))
+    write_endpoints(out, results, data, Source(source, study, fhir, pairs(domain, "domain"), tuple(by or ()), tuple(strata or ())))
     findings = [*data.findings, *results.findings]
     if as_json:
         show_json(summary(results) | {"findings": [finding_row(f) for f in findings]})

@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from fhir_trial.cli import comparing, data, doctor, locking, loop, privacy, pull, registry, servers, study
+from fhir_trial.cli import comparing, data, doctor, locking, loop, privacy, pull, registry, servers, study, view
 from fhir_trial.cli.output import say, say_findings
 from fhir_trial.errors import FhirTrialError, InputError, UsageError
 
@@ -21,7 +21,7 @@ app.command("serve")(loop.serve)
 app.command("to-fhir")(data.to_fhir)
 app.command("from-fhir")(data.from_fhir)
 app.command("validate")(data.validate)
-app.command("view")(data.view)
+app.command("view")(view.view)
 app.command("endpoints")(data.endpoints)
 app.command("compare")(comparing.compare)
 app.command("lock")(locking.lock)

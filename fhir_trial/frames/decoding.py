@@ -190,7 +190,7 @@ class Decoding:
 
     def _document(self, piece: Document) -> Iterator[Batch]:
         for batch in self._gathered(self._found(piece.data, (piece.place, piece.row))):
-            if piece.optional and [finding.code for finding in batch.findings] == ["not-a-resource"]:
+            if piece.optional and [(finding.code, finding.place) for finding in batch.findings] == [("not-a-resource", piece.place)]:
                 batch.findings = [_passed_over(finding) for finding in batch.findings]
             yield batch
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Unpack
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from fhir_trial.errors import Finding, Findings, UsageError
 from fhir_trial.fhir.json import encode
@@ -45,6 +44,8 @@ def write_view(view: AnyView, source: Any, out: str | Path, fhir: str = DEFAULT,
 
 
 def _write_parquet(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch], findings: Findings) -> int:
+    import pyarrow.parquet as pq  # takes long to load, and most views are not written to Parquet
+
     rows, waiting, held = 0, [], 0
     with pq.ParquetWriter(path, schema) as writer:
         for batch in batches:

@@ -74,6 +74,28 @@ def test_view_writes_a_table(command, fhir_folders, tmp_path, ending):
     assert (tmp_path / f"patients.{ending}").stat().st_size > 0
 
 
+def test_a_view_says_what_it_could_not_read_and_keeps_the_rest_where_asked(command, tmp_path):
+    view = {"resource": "Patient", "select": [{"column": [{"name": "id", "path": "id"}]}]}
+    (tmp_path / "view.json").write_text(json.dumps(view), "utf-8")
+    (tmp_path / "p.ndjson").write_text('{"resourceType":"Patient","id":"a"}\n{"resourceType":"Patient","id":\n', "utf-8")
+    refused = command("view", "view.json", "p.ndjson", "--out", "p.csv")
+    assert (refused.code, refused.out, (tmp_path / "p.csv").exists()) == (1, "", False)
+    assert "p.ndjson row 2: truncated" in refused.err
+    kept = command("view", "view.json", "p*.ndjson", "--out", "p.csv", "--on-error", "keep", "--lineage", "--workers", 2)
+    assert (kept.code, kept.out) == (1, "p.csv: 1 rows\n")
+    assert "p.ndjson row 2: truncated" in kept.err
+    assert (tmp_path / "p.csv").read_text() == "_resource_id,_version_id,_place,_row,id\na,,p.ndjson,1,a\n"
+    assert command("view", "view.json", "p.ndjson", "--out", "p.csv", "--workers", 0).code == 2
+
+
+def test_the_version_of_a_view_is_that_of_the_folders_manifest(command, fhir_folders, tmp_path):
+    view = {"resource": "ResearchSubject", "select": [{"column": [{"name": "c", "path": "progress.exists()"}]}]}
+    (tmp_path / "view.json").write_text(json.dumps(view), "utf-8")
+    assert command("view", "view.json", fhir_folders["r5"], "--out", "s.csv").out == "s.csv: 6 rows\n"
+    assert "ResearchSubject has no element progress" in command("view", "view.json", fhir_folders["r4"], "--out", "s.csv").err
+    assert command("view", "view.json", *fhir_folders.values(), "--out", "s.csv").code == 2
+
+
 def test_endpoints_of_sdtm_and_of_fhir_are_the_same_files(command, sdtm, fhir_folders, tmp_path):
     assert command("endpoints", sdtm, "--study", STUDY, "--out", "sdtm").code == 0
     for fhir, folder in fhir_folders.items():

@@ -1,0 +1,82 @@
+"""The command that makes a table of resources."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fhir_trial.cli.data import Json, OnError
+from fhir_trial.cli.output import finding_row, say, say_findings, show, show_json
+from fhir_trial.errors import Findings, UsageError
+from fhir_trial.fhir import json as fhir_json
+from fhir_trial.fhir.versions import DEFAULT
+from fhir_trial.frames import shipped_view, write_view
+from fhir_trial.progress import Progress, silent
+from fhir_trial.sync.folder import read_manifest
+
+
+def view(
+    definition: Annotated[str, typer.Argument(metavar="VIEW", help="A SQL-on-FHIR ViewDefinition in JSON, or the name of a shipped one.")],
+    paths: Annotated[list[Path], typer.Argument(help="NDJSON, Bundles, folders of them or globs; gzip too.")],
+    out: Annotated[Path, typer.Option(help="File to write: .csv, .ndjson or .parquet.")],
+    fhir: Annotated[str | None, typer.Option("--fhir", help="FHIR version, r4 or r5; else what a folder's manifest says, else r4.")] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes that share a large source.")] = 1,
+    on_error: Annotated[OnError, typer.Option("--on-error", help="Bad input: keep the rest, or refuse the run.")] = OnError.refuse,
+    lineage: Annotated[bool, typer.Option("--lineage", help="Begin each row with its resource, version, file and line.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Run a ViewDefinition over resources into a table; 1 when something could not be read."""
+    version, findings = _version(paths, fhir), Findings()
+    rows = write_view(
+        _definition(definition, version),
+        paths,
+        out,
+        version,
+        bad="skip" if on_error is OnError.keep else "raise",
+        findings=findings,
+        lineage=lineage,
+        workers=workers,
+        progress=_counter(),
+    )
+    if sys.stderr.isatty():
+        say("")
+    if as_json:
+        show_json({"file": str(out), "rows": rows, "findings": [finding_row(finding) for finding in findings]})
+    else:
+        say_findings(finding for finding in findings if finding.severity != "information")
+        show(f"{out}: {rows} rows")
+    return 1 if findings.errors() else 0
+
+
+def _version(paths: list[Path], asked: str | None) -> str:
+    """The version asked for, else the one that all manifests of the folders name, else the default."""
+    if asked is not None:
+        return asked
+    stated = {manifest.fhir for path in paths if path.is_dir() and (manifest := read_manifest(path)) is not None}
+    if len(stated) > 1:
+        raise UsageError(f"the folders are of several FHIR versions ({', '.join(sorted(stated))}): give --fhir, or one at a time")
+    return stated.pop() if stated else DEFAULT
+
+
+def _definition(view: str, fhir: str) -> dict[str, Any]:
+    """A ViewDefinition from a file, else the shipped one of that name."""
+    path = Path(view)
+    if path.is_file():
+        loaded: dict[str, Any] = fhir_json.decode(path.read_bytes(), view)
+        return loaded
+    if path.suffix or path.name != view:
+        raise UsageError(f"{view} is no file")
+    return shipped_view(view, fhir)
+
+
+def _counter() -> Progress:
+    """Counts rows in one line on stderr; nothing where that is no terminal."""
+    if not sys.stderr.isatty():
+        return silent
+
+    def count(step: str, done: int, total: int | None) -> None:
+        sys.stderr.write(f"\r{done} {step}\033[K")
+        sys.stderr.flush()
+
+    return count
