@@ -1,6 +1,6 @@
 """The analysis of a trial: every endpoint, overall and by arm, with the tables behind the figures and what was noticed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pandas as pd
@@ -8,10 +8,12 @@ import pandas as pd
 from fhir_trial.domain.results import EndpointResult, Estimate
 from fhir_trial.domain.tables import TrialData
 from fhir_trial.endpoints import exposure, safety
-from fhir_trial.endpoints.analysis import Analysis, prepare
+from fhir_trial.endpoints.analysis import SAFETY, Analysis, prepare
 from fhir_trial.endpoints.between import Between
 from fhir_trial.endpoints.conventions import Conventions
+from fhir_trial.endpoints.factors import Factor
 from fhir_trial.endpoints.reports import reports
+from fhir_trial.endpoints.subgroups import Subgroup, subgroups
 from fhir_trial.endpoints.time_to_event import COLUMNS
 from fhir_trial.errors import Findings
 
@@ -39,6 +41,7 @@ class Results(Mapping[str, EndpointResult]):
     between_arms: Mapping[str, Between] = field(default_factory=dict)
     analysis: Analysis | None = field(default=None, repr=False, compare=False)
     reports: Mapping[str, pd.DataFrame] = field(default_factory=dict, repr=False)
+    subgroups: tuple[Subgroup, ...] = field(default=(), repr=False)
 
     def __getitem__(self, name: str) -> EndpointResult:
         """The result of that endpoint in all subjects."""
@@ -61,6 +64,7 @@ def analyse(data: TrialData, conventions: Conventions) -> Results:
     analysis = prepare(data, conventions)
     conventions, findings, derived = analysis.conventions, analysis.findings, analysis.derived
     compared = analysis.between_arms()
+    doses = exposure.table(analysis.tables, data.study, conventions, findings)
     return Results(
         data.study.id,
         conventions,
@@ -70,13 +74,22 @@ def analyse(data: TrialData, conventions: Conventions) -> Results:
         analysis.responses.table(),
         pd.concat(derived.values(), ignore_index=True) if derived else pd.DataFrame(columns=list(COLUMNS)),
         safety.table(analysis.tables, analysis.adsl, conventions, findings),
-        exposure.table(analysis.tables, data.study, conventions, findings),
+        doses,
         findings,
         data.synthetic,
         compared,
         analysis,
-        reports(analysis),
+        reports(analysis, doses),
     )
+
+
+def with_subgroups(results: Results, by: Sequence[str], strata: Sequence[str] = ()) -> Results:
+    """The results with every endpoint in each level of the factors `by`, such as sex or age:65; comparisons are stratified by `strata`."""
+    if results.analysis is None or not by:
+        return results
+    endpoints = [name for name in results if name != SAFETY]
+    factors, stratified = ([Factor.parse(text) for text in texts] for texts in (by, strata))
+    return replace(results, subgroups=subgroups(results.analysis, endpoints, factors, stratified))
 
 
 def _tested(results: dict[str, EndpointResult], compared: Mapping[str, Between]) -> dict[str, EndpointResult]:

@@ -146,10 +146,25 @@ LAB_CHANGE = (
     | {f"change_{figure}": f"CHG_{name}" for figure, name in _FIGURES.items()}
 )
 
+EXPOSURE_SUMMARY = {
+    "arm": "ARM",
+    "medication": "EXTRT",
+    "figure": "FIGURE",
+    "n": "N",
+    "mean": "MEAN",
+    "sd": "SD",
+    "median": "MEDIAN",
+    "minimum": "MIN",
+    "maximum": "MAX",
+    "subjects": "SUBJECTS",
+    "percent": "PERCENT",
+}
+
 REPORT_FILES = {
     "disposition": ("disposition.csv", DISPOSITION),
     "baseline": ("baseline.csv", BASELINE),
     "overview": ("overview.csv", OVERVIEW),
+    "exposure": ("exposure_summary.csv", EXPOSURE_SUMMARY),
     "serious_events": ("serious_events.csv", SERIOUS_EVENTS),
     "deaths": ("deaths.csv", DEATHS),
     "adverse_events": ("adae.csv", ADAE),

@@ -123,3 +123,83 @@ def test_no_doses_at_all() -> None:
     findings = Findings()
     assert exposure.table({}, STUDY, preset("protocol"), findings).empty
     assert findings.counts() == {"no-doses": 1}
+
+
+def codes(findings: Findings) -> dict[str | None, str | None]:
+    return {f.code: f.effect for f in findings}
+
+
+@pytest.mark.parametrize(
+    ("doses", "code", "cumulative", "duration"),
+    [
+        ([dose("CAM", 1, None, 200), dose("CAM", 2, "2023-01-23", 200)], "undated-dose", 200, 21),
+        ([dose("CAM", 1, "2023-01-02", -200), dose("CAM", 2, "2023-01-23", 200)], "negative-dose", 200, 21),
+        ([dose("CAM", 1, "2023-01-02", 200, end="2022-12-01")], "ends-before-start", 200, 21),
+        ([dose("PATCH", None, "2023-01-02", 54, frequency="QD")], "open-period", 54, 1),
+    ],
+)
+def test_odd_doses_are_said_with_their_effect(doses: list[dict[str, Any]], code: str, cumulative: float, duration: int) -> None:
+    found, findings = table(doses)
+    assert codes(findings)[code]
+    assert found.iloc[0][["cumulative_dose", "duration_days"]].tolist() == [cumulative, duration]
+
+
+@pytest.mark.parametrize(
+    ("unit", "amount", "cumulative", "relative", "code"),
+    [
+        ("g", 0.2, 200, 100, None),
+        ("ug", 200_000, 200, 100, None),
+        ("mL", 20, 20, None, "unit-not-convertible"),
+        (None, 200, 200, None, "missing-unit"),
+    ],
+)
+def test_units_of_dose(unit: str | None, amount: float, cumulative: float, relative: float | None, code: str | None) -> None:
+    found, findings = table([dose("CAM", 1, "2023-01-02", amount, unit=unit)])
+    row = found.loc["CAM"]
+    assert row["cumulative_dose"] == pytest.approx(cumulative)
+    assert pd.isna(row["relative_intensity_pct"]) if relative is None else row["relative_intensity_pct"] == pytest.approx(relative)
+    assert set(findings.counts()) - {"unit-not-convertible"} == ({code} - {None, "unit-not-convertible"})
+    assert ("unit-not-convertible" in findings.counts()) == (relative is None)
+
+
+def test_doses_in_units_that_do_not_add_up_have_no_sum() -> None:
+    row = table([dose("PATCH", 1, "2023-01-02", 200), dose("PATCH", 2, "2023-01-23", 2, unit="TABLET")])[0].loc["PATCH"]
+    assert row[["cumulative_dose", "unit"]].isna().all()
+    assert row["cycles"] == 2
+
+
+def test_nothing_after_the_cutoff_is_seen() -> None:
+    row = table(NAB, data_cutoff="2023-01-31")[0].loc["NAB"]
+    assert (row["cycles"], row["cumulative_dose"]) == (2, 972)
+    patch = [dose("PATCH", None, "2023-01-02", 54, end="2023-01-11", frequency="QD")]
+    assert table(patch, data_cutoff="2023-01-03")[0].loc["PATCH", "cumulative_dose"] == 108
+
+
+def test_a_period_of_doses_some_days_apart() -> None:
+    row = table([dose("PATCH", None, "2023-01-02", 10, end="2023-02-13", frequency="Q3W")])[0].loc["PATCH"]
+    assert row["cumulative_dose"] == 30
+
+
+def test_delayed_cycles_are_counted() -> None:
+    row = table(NAB)[0].loc["NAB"]
+    assert row["delayed_cycles"] == 2  # 28 and 22 days instead of 21
+
+
+def test_subjects_do_not_touch_each_other() -> None:
+    many = [row | {"subject": name} for name in ("S2", "S1", "S3") for row in reversed(NAB)]
+    found = exposure.table({"dose": pd.DataFrame(many)}, STUDY, preset("protocol"), Findings())
+    assert found["subject"].tolist() == ["S1", "S2", "S3"]
+    alone = table(NAB)[0].reset_index()
+    for _, row in found.iterrows():
+        pd.testing.assert_series_equal(row.drop("subject"), alone.iloc[0].drop("subject")[row.index[1:]], check_names=False)
+
+
+def test_summary_by_arm() -> None:
+    adsl = pd.DataFrame({"subject": ["S", "T"], "arm": ["A", "B"]})
+    doses = [*NAB, *(row | {"subject": "T", "planned_per_m2": 300.0} for row in NAB[:1])]
+    found = exposure.summary(exposure.table({"dose": pd.DataFrame(doses)}, STUDY, preset("protocol"), Findings()), adsl)
+    rows = found.set_index(["arm", "medication", "figure"])
+    assert rows.loc[("TOTAL", "NAB", "cycles"), ["n", "mean", "minimum", "maximum"]].tolist() == [2, 2, 1, 3]
+    assert rows.loc[("TOTAL", "NAB", "reduced"), ["n", "subjects", "percent"]].tolist() == [2, 1, 50]
+    assert rows.loc[("B", "NAB", "delayed"), "subjects"] == 0
+    assert list(found["arm"].unique()) == ["A", "B", "TOTAL"]
