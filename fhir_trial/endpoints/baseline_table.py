@@ -46,6 +46,12 @@ def table(tables: Mapping[str, pd.DataFrame], adsl: pd.DataFrame, findings: Find
     return table.iloc[sorted(range(len(table)), key=lambda row: arms.index(table["arm"].iloc[row]))].reset_index(drop=True)
 
 
+def characteristics(tables: Mapping[str, pd.DataFrame], enrolled: pd.DataFrame, findings: Findings) -> dict[str, Any]:
+    """Every characteristic of the enrolled subjects by its title, in their order."""
+    numbers = _numbers(tables, enrolled, findings)
+    return numbers | _words(tables, enrolled, numbers["Age (years)"])
+
+
 def _numbers(tables: Mapping[str, pd.DataFrame], enrolled: pd.DataFrame, findings: Findings) -> dict[str, Any]:
     age = _years(enrolled, findings)
     measured = {title: _last(tables.get("body_measure"), test, enrolled) for test, title in MEASURES.items()}

@@ -11,7 +11,10 @@ import pandas as pd
 from fhir_trial.endpoints.cox import cox
 from fhir_trial.endpoints.estimates import known
 from fhir_trial.endpoints.logrank import log_rank
-from fhir_trial.errors import InputError
+from fhir_trial.endpoints.survival import tied_times
+
+Numbers = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 COMPARATORS = ("PLACEBO_COMPARATOR", "SHAM_COMPARATOR", "NO_INTERVENTION", "ACTIVE_COMPARATOR")
 """Types of arm that others are compared with, as the registry names them."""
@@ -21,7 +24,8 @@ COMPARATORS = ("PLACEBO_COMPARATOR", "SHAM_COMPARATOR", "NO_INTERVENTION", "ACTI
 class HazardRatio:
     """The hazard in `group` over that in the group of reference, of these two groups alone (Cox, Efron's ties).
 
-    `p` is Wald's, `log_rank_p` that of the test between the two; None where it cannot be estimated: a group without events.
+    `p` is Wald's, `log_rank_p` that of the test between the two; None where it cannot be estimated: a group without events
+    while the other is at risk.
     """
 
     group: str
@@ -72,7 +76,7 @@ def between(rows: pd.DataFrame, groups: Sequence[str], level: float, strata: tup
     return Between(groups[0], chi_square, degrees, p, ratios, level, strata)
 
 
-def _times(rows: pd.DataFrame, strata: tuple[str, ...]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], Any]:
+def _times(rows: pd.DataFrame, strata: tuple[str, ...]) -> tuple[Numbers, Bools, Any]:
     """Time, event and stratum of each row."""
     keys = [rows[name].astype(object).where(rows[name].notna(), "").astype(str) for name in strata]
     stratum = rows.groupby(keys, sort=True).ngroup().to_numpy() if keys else None
@@ -87,13 +91,22 @@ def _tested(rows: pd.DataFrame, strata: tuple[str, ...]) -> tuple[float | None, 
 
 
 def _ratio(group: str, pair: pd.DataFrame, level: float, strata: tuple[str, ...]) -> HazardRatio:
-    _, degrees, p = _tested(pair, strata)
-    if not degrees:
-        return HazardRatio(group, None)
     time, event, stratum = _times(pair, strata)
-    try:
-        fit = cox(time, event, (pair["group"] == group).to_numpy(dtype=float), stratum)
-    except InputError:  # nobody in one of them had an event
+    member, p = (pair["group"] == group).to_numpy(dtype=bool), _tested(pair, strata)[2]
+    if not _is_estimable(time, event, member, stratum):
         return HazardRatio(group, None, log_rank_p=p)
+    fit = cox(time, event, member.astype(float), stratum)
     (lower,), (upper,) = fit.limits(level)
     return HazardRatio(group, float(fit.hazard_ratios[0]), float(lower), float(upper), float(fit.p[0]), p)
+
+
+def _is_estimable(time: Numbers, event: Bools, member: Bools, stratum: Any) -> bool:
+    """Whether the ratio of two hazards is finite and not 0: each group has an event while someone of the other is still at risk."""
+    _, place = tied_times(time)
+    within = np.zeros(len(time), dtype=int) if stratum is None else stratum
+    rows = pd.DataFrame({"stratum": within, "place": -place, "ours": member, "theirs": ~member})
+    rows["our_events"], rows["their_events"] = rows["ours"] & event, rows["theirs"] & event
+    at_times = rows.groupby(["stratum", "place"], sort=True).sum()
+    at_risk = at_times[["ours", "theirs"]].groupby("stratum").cumsum()
+    both = ((at_risk["ours"] > 0) & (at_risk["theirs"] > 0)).to_numpy()
+    return bool((at_times["our_events"][both] > 0).any() and (at_times["their_events"][both] > 0).any())

@@ -14,7 +14,10 @@ import pandas as pd
 
 from fhir_trial.domain.results import EndpointResult, Estimate
 from fhir_trial.endpoints.analyse import Results
+from fhir_trial.endpoints.between import Between
 from fhir_trial.endpoints.report_columns import REPORT_FILES, TEAE
+from fhir_trial.endpoints.subgroups import COLUMNS as SUBGROUP_COLUMNS
+from fhir_trial.endpoints.subgroups import table as subgroup_table
 
 ADSL = {
     "study": "STUDYID",
@@ -126,6 +129,9 @@ def files(results: Results) -> dict[str, str]:
     written["teae.csv"] = _csv(results.safety, TEAE, results.synthetic)
     # reports stand in an order of their own
     reports = {file: (results.reports[name], names) for name, (file, names) in REPORT_FILES.items()}
+    if results.subgroups:
+        columns = {name: name.upper() for name in SUBGROUP_COLUMNS}
+        written["subgroups.csv"] = _csv(subgroup_table(results.subgroups), columns, results.synthetic, ())
     return written | {file: _csv(frame, names, results.synthetic, ()) for file, (frame, names) in reports.items()}
 
 
@@ -182,7 +188,7 @@ def _plain(figure: float) -> int | float:
 def summary(results: Results) -> dict[str, Any]:
     """The figures of every endpoint with the conventions they rest on, as `summary.json` has them; not reached is None.
 
-    A key an endpoint for all subjects, and the same under `arms` in a study of several.
+    A key an endpoint for all subjects, and the same under `arms` in a study of several, whose arms `comparisons` compares.
     """
     head: dict[str, Any] = {"study": results.study, "synthetic": results.synthetic}
     head["conventions"] = results.conventions.to_dict()
@@ -190,6 +196,11 @@ def summary(results: Results) -> dict[str, Any]:
     head |= {name: figures(result) for name, result in results.items()}
     if results.by_arm:
         head["arms"] = {arm: {name: figures(result) for name, result in found.items()} for arm, found in results.by_arm.items()}
+    if results.between_arms:
+        head["comparisons"] = {name: _comparison(found) for name, found in results.between_arms.items()}
+    if results.subgroups:
+        rows = subgroup_table(results.subgroups)
+        head["subgroups"] = [dict(zip(rows.columns, map(_cell, values), strict=True)) for values in rows.astype(object).to_numpy()]
     head["findings"] = results.findings.counts()
     return head
 
@@ -212,6 +223,14 @@ def figures(result: EndpointResult) -> dict[str, Any]:
         "follow_up_median": _rounded(result.estimate("follow_up_median").value),
         "rates": [_rate(e) for e in result.estimates if e.name == "rate"],
     }
+
+
+def _comparison(found: Between) -> dict[str, Any]:
+    """The log-rank test between arms, and each arm's hazard ratio against the arm of reference."""
+    test = {"chi_square": _rounded(found.chi_square), "degrees_of_freedom": found.degrees, "p": _rounded(found.p)}
+    names = ("value", "lower", "upper", "p", "log_rank_p")
+    ratios = [{"arm": r.group, "reference": found.reference, **{n: _rounded(getattr(r, n)) for n in names}} for r in found.ratios]
+    return {"log_rank": test, "hazard_ratios": ratios, "level": found.level, "method": found.method}
 
 
 def _limits(found: Estimate) -> dict[str, Any]:

@@ -28,12 +28,14 @@ SOFTWARE = ("fhir_trial", "numpy", "pandas", "pyarrow", "scipy")
 
 @dataclass(frozen=True)
 class Source:
-    """Where data were read from: what `read_source` was asked for."""
+    """Where data were read from, as `read_source` was asked for it, and by which factors subgroups were asked for."""
 
     folder: Path
     study: str | None = None
     fhir: str | None = None
     domains: Mapping[str, str] = field(default_factory=dict)
+    by: tuple[str, ...] = ()
+    strata: tuple[str, ...] = ()
 
 
 def write_endpoints(folder: Path, results: Results, data: TrialData, source: Source | None = None) -> dict[str, str]:
@@ -80,7 +82,8 @@ def _told(source: Source | None, folder: Path) -> dict[str, Any] | None:
         study = source.study
         if study is not None and Path(study).is_file():
             study = _path_from(folder, Path(study))
-        return {"folder": _path_from(folder, source.folder), "study": study, "fhir": source.fhir, "domains": dict(source.domains)}
+        told = {"folder": _path_from(folder, source.folder), "study": study, "fhir": source.fhir, "domains": dict(source.domains)}
+        return told | {"by": list(source.by), "strata": list(source.strata)}
     except ValueError:  # another drive
         return None
 
@@ -94,7 +97,7 @@ def found_source(folder: Path, told: Mapping[str, Any]) -> Source:
     study = told["study"]
     if study is not None and (folder / study).is_file():
         study = str(folder / study)
-    return Source((folder / told["folder"]).resolve(), study, told["fhir"], told["domains"])
+    return Source((folder / told["folder"]).resolve(), study, told["fhir"], told["domains"], tuple(told["by"]), tuple(told["strata"]))
 
 
 def read_inputs(folder: Path) -> Any:

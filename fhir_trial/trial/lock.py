@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fhir_trial.domain.entities import When
-from fhir_trial.endpoints.analyse import analyse
+from fhir_trial.endpoints.analyse import analyse, with_subgroups
 from fhir_trial.endpoints.conventions import Conventions
 from fhir_trial.errors import Finding, Findings, InputError, UsageError
 from fhir_trial.fhir.json import decode, encode
@@ -104,7 +104,7 @@ def _derive_anew(folder: Path, told: Mapping[str, Any], conventions: Conventions
     data = read_source(source.folder, source.study or told["study"]["id"], source.fhir, dict(source.domains))
     if data_digest(data) != told["snapshot"]["sha256"]:
         raise InputError([Finding("data-changed", str(source.folder), expected="the data that the results were derived from")])
-    write_endpoints(folder, analyse(data, conventions), data, source)
+    write_endpoints(folder, with_subgroups(analyse(data, conventions), source.by, source.strata), data, source)
 
 
 def _written(folder: Path, told: Mapping[str, Any]) -> bytes:
