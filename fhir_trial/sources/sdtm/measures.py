@@ -4,6 +4,7 @@ from collections import Counter
 from decimal import Decimal
 from typing import Any
 
+from fhir_trial.fhir.units import convert
 from fhir_trial.sources.sdtm.files import RawDomain
 from fhir_trial.sources.sdtm.layouts import DM, QS, VS
 from fhir_trial.sources.sdtm.rows import LEFT_OUT, Reading, Record, records, unique
@@ -40,6 +41,8 @@ def _value(record: Record, raw: RawDomain, reading: Reading) -> tuple[Decimal, s
     factor, ucum = units.get((unit or "").upper(), (Decimal(1), ""))
     try:
         value = converted(parse_amount(text or ""), factor)
+        if not ucum and unit is not None and (other := convert(value, unit, DM_UNITS[record["test"]])) is not None:
+            return converted(other, Decimal(1)), DM_UNITS[record["test"]]
     except ValueError:
         expected = "a number that is not negative"
         reading.report("not-an-amount", raw, record["row"], variable, found=text, expected=expected, effect=LEFT_OUT)
