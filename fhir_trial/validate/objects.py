@@ -7,7 +7,7 @@ from typing import Any
 from fhir_trial.fhir.shapes import Element, Shapes, shapes
 from fhir_trial.validate.bindings import bound, codes_text
 from fhir_trial.validate.invariants import element_invariants, type_invariants
-from fhir_trial.validate.primitives import GRAMMARS, PRIMITIVES
+from fhir_trial.validate.primitives import BOUND_BY_THEIR_MOST, GRAMMARS, PRIMITIVES
 from fhir_trial.validate.problems import Check, Context, Problem, Problems, context_of, problem, under
 from fhir_trial.validate.references import aimed
 from fhir_trial.validate.rules import RULES
@@ -64,7 +64,8 @@ def primitive(type_name: str, codes: frozenset[str] | None) -> Check:
 
 def spelled(element: Element) -> tuple[Check, ...]:
     """The check of a code whose required value set is a grammar; () where it is none."""
-    grammar = GRAMMARS.get(element.binding_url or "") if element.strength == "required" else None
+    url = element.binding_url or ""
+    grammar = GRAMMARS.get(url) if element.strength == "required" or url in BOUND_BY_THEIR_MOST else None
     if grammar is None:
         return ()
     accepts, expected = grammar.accepts, grammar.expected

@@ -156,13 +156,15 @@ PRIMITIVES: dict[str, Primitive] = {
 }
 
 
+_LANGUAGE = Primitive("string", _text(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*"), "a language tag: en-GB")
 GRAMMARS: dict[str, Primitive] = {
     "http://hl7.org/fhir/ValueSet/mimetypes": Primitive(
         "string", _text(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(?:\s*;.*)?|json|xml|ttl"), "a MIME type: text/plain"
     ),
-    "http://hl7.org/fhir/ValueSet/all-languages": Primitive(
-        "string", _text(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*"), "a language tag: en-GB"
-    ),
+    "http://hl7.org/fhir/ValueSet/all-languages": _LANGUAGE,
+    "http://hl7.org/fhir/ValueSet/languages": _LANGUAGE,
     "http://hl7.org/fhir/ValueSet/currencies": Primitive("string", _text(r"[A-Z]{3}"), "a currency code of three capitals: EUR"),
 }
-"""Required value sets without a list of codes: those that a grammar gives."""
+"""Value sets without a list of codes that no code may be outside of: those that a grammar gives."""
+BOUND_BY_THEIR_MOST = frozenset({"http://hl7.org/fhir/ValueSet/languages"})
+"""Preferred value sets whose binding names a largest one that is required (maxValueSet): in R4 languages are any that BCP 47 allows."""

@@ -45,11 +45,11 @@ def _serious_if_and_only_if_a_criterion(event: Json, context: Context) -> Proble
 
 
 def _unit_is_one_of_ucum(quantity: Json, context: Context) -> Problems:
-    """A code that claims to be UCUM's is a UCUM unit: a warning, for servers take it and the unit's text still says what was meant."""
+    """A code that claims to be UCUM's is a UCUM unit."""
     code = quantity.get("code")
     if quantity.get("system") != UCUM or not isinstance(code, str) or is_unit(code):
         return None
-    return _as_warnings(under(problem("invalid-unit", f"a unit of {UCUM}", code), "code", "code"))
+    return under(problem("invalid-unit", f"a unit of {UCUM}", code), "code", "code")
 
 
 def _as_warnings(problems: list[Problem]) -> list[Problem]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from fhir_trial.fhir.json import encode
+from fhir_trial.fhir.json import decode, encode
 from fhir_trial.mapping.extensions import definitions
 
 HERE = Path(__file__).resolve().parent
@@ -96,17 +96,21 @@ def hapi_server() -> Iterator[Callable[[str], str]]:
 
 
 @pytest.fixture(scope="session")
-def hl7_validator() -> Iterator[Callable[[str], Validate]]:
-    """HL7's validator of a version, which knows our definitions: from resources to what it says of them, each with the resource's place."""
-    validators: dict[str, Validate] = {}
+def hl7_validator() -> Iterator[Callable[..., Validate]]:
+    """HL7's validator of a version: from resources to what it says of them, each with the resource's place.
+
+    It knows our definitions, and those of a guide (NDJSON) where one is named.
+    """
+    validators: dict[tuple[str, Path | None], Validate] = {}
     with ExitStack() as stack:
 
-        def start(version: str) -> Validate:
-            if version not in validators:
-                known = stack.enter_context(written(definitions(version)))
+        def start(version: str, guide: Path | None = None) -> Validate:
+            if (version, guide) not in validators:
+                of_guide = [decode(line) for line in guide.read_bytes().splitlines()] if guide else []
+                known = stack.enter_context(written([*definitions(version), *of_guide]))
                 main = ["trial.Validate", version, str(known[0].parent)]
-                validators[version] = _asking(stack.enter_context(running("hapi-validator", main)))
-            return validators[version]
+                validators[version, guide] = _asking(stack.enter_context(running("hapi-validator", main)))
+            return validators[version, guide]
 
         yield start
 

@@ -231,9 +231,9 @@ def test_a_seriousness_that_its_criteria_contradict_is_warned_of(path: tuple[str
     assert (finding.code, finding.field, finding.severity) == ("seriousness-and-criteria-differ", "AdverseEvent.seriousness", "warning")
 
 
-def test_a_unit_that_claims_to_be_ucums_is_warned_of() -> None:
+def test_a_unit_that_claims_to_be_ucums_is_one() -> None:
     (finding,) = validate(changed(OBSERVATION, ("component", 0, "valueQuantity", "code"), "millimetre"))
-    assert (finding.code, finding.field, finding.severity) == ("invalid-unit", "Observation.component[0].value.code", "warning")
+    assert (finding.code, finding.field, finding.severity) == ("invalid-unit", "Observation.component[0].value.code", "error")
     assert validate(changed(OBSERVATION, ("component", 0, "valueQuantity", "system"), "http://x.org")) == []
 
 
