@@ -61,6 +61,10 @@ class Secret:
             raise ConfigurationError(f"{self.kind}:{self.name}: the secret is empty, too long or holds characters that no HTTP header may")
         return value
 
+    def text(self) -> str:
+        """The secret as text of any form: a key, a password."""
+        return _READERS[self.kind](self.name).strip()
+
     def __repr__(self) -> str:
         """The reference, which is no secret."""
         return f"Secret('{self.kind}:{self.name}')"
@@ -118,6 +122,19 @@ class Server:
     deadline_seconds: float = DEADLINE_SECONDS
     file_hosts: tuple[str, ...] = ()
     """Base URLs of other hosts from which files of a bulk export may come; they never see a token."""
+    sign_in: str | None = None
+    """none, bearer, basic, backend (SMART backend services) or launch (a person, by the browser); None: bearer where there is a token."""
+    user: str | None = None
+    password: Secret | None = None
+    client_id: str | None = None
+    key: Secret | None = None
+    """The private key of a backend service: PEM, JWK or JWKS."""
+    key_id: str | None = None
+    scope: str | None = None
+    token_url: str | None = None
+    """Where tokens are got; None: as the server's SMART configuration says."""
+    redirect_port: int = 0
+    """The port of this machine where the browser brings its answer; 0 is any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,13 +239,24 @@ def _server(name: str, settings: Mapping[str, Any], deadline_seconds: float) -> 
     zone = settings.get("time_zone")
     if zone is not None and zone not in zoneinfo.available_timezones():
         raise ConfigurationError(f"{place}, time_zone: expected the name of an IANA time zone, such as Europe/Berlin")
+    secrets: dict[str, Any] = {key: Secret.parse(settings[key]) if settings.get(key) else None for key in ("token", "password", "key")}
+    texts: dict[str, Any] = {
+        key: settings.get(key) or None for key in ("profile", "sign_in", "user", "client_id", "key_id", "scope", "token_url")
+    }
     return Server(
         name=name if "://" not in name else "URL",
         base_url=settings["base_url"],
-        token=Secret.parse(settings["token"]) if settings.get("token") else None,
-        profile=settings.get("profile") or None,
         research_store=_truth(settings.get("research_store", False), f"{place}, research_store"),
         time_zone=zone,
         deadline_seconds=deadline_seconds,
         file_hosts=tuple(settings.get("file_hosts", "").split()),
+        redirect_port=_port(settings.get("redirect_port", "0"), place),
+        **secrets,
+        **texts,
     )
+
+
+def _port(value: str, place: str) -> int:
+    if not value.isdecimal() or int(value) > 65_535:
+        raise ConfigurationError(f"{place}, redirect_port: expected the number of a port, as text")
+    return int(value)

@@ -16,6 +16,7 @@ from fhir_trial.fhir.http import run as run_with
 from fhir_trial.sync.bulk import NDJSON, Ask, Download, Exported, Steps, Wait
 from fhir_trial.sync.failures import ForeignLink, Interrupted
 from fhir_trial.sync.retry import Attempt, Attempts, Pause, Policy, attempts
+from fhir_trial.sync.sign_in import SignIn, sign_in_for
 from fhir_trial.sync.transport import LIMIT_BYTES, Transport
 
 T = TypeVar("T")
@@ -35,13 +36,14 @@ class Client:
         policy: Policy | None = None,
         limit_bytes: int = LIMIT_BYTES,
         sleep: Callable[[float], None] = time.sleep,
+        sign_in: SignIn | None = None,
     ) -> None:
-        """Open nothing yet; a wrong base URL is a `ConfigurationError`."""
+        """Open nothing yet; a wrong base URL is a `ConfigurationError`. `sign_in` None is what the configuration says."""
         self.server = server
         self._policy = policy or Policy(deadline_seconds=server.deadline_seconds)
         self._limit_bytes, self._sleep = limit_bytes, sleep
-        self._token = server.token.reveal if server.token else None
-        self._transport = Transport(server.base_url, self._token, limit_bytes)
+        self._sign_in = sign_in or sign_in_for(server)
+        self._transport = Transport(server.base_url, self._sign_in.authorization, limit_bytes)
 
     @property
     def base_url(self) -> str:
@@ -74,7 +76,7 @@ class Client:
 
     def _run_apart(self, exchange: Exchange[T], stop: threading.Event) -> T:
         """Drive an exchange over a connection of its own."""
-        with Client(self.server, self._policy, self._limit_bytes, self._sleep) as client:
+        with Client(self.server, self._policy, self._limit_bytes, self._sleep, self._sign_in) as client:
 
             def send(request: Request) -> Response:
                 if stop.is_set():
@@ -92,7 +94,7 @@ class Client:
             return self.send(step.request)
         # What is polled may ask for long waits; all that bounds them is the time given.
         patient = replace(self._policy, deadline_seconds=step.seconds, longest_wish_seconds=step.seconds, attempts=1000)
-        return self._drive(step.request, patient, self._transport.send)
+        return self._drive(step.request, patient, self._signed)
 
     def download(self, step: Download) -> Response:
         """Bring a file here, with retries; one on another host only where the configuration allows that, and without the token."""
@@ -125,7 +127,15 @@ class Client:
 
         `Unreachable` (4) at the deadline, `Interrupted` where a write's fate is unknown; see `Transport.send` for the rest.
         """
-        return self._drive(request, self._policy, self._transport.send)
+        return self._drive(request, self._policy, self._signed)
+
+    def _signed(self, request: Request, seconds: float) -> Response:
+        """The answer; after a 401, which means that the server did not act, once more with another token if there is one."""
+        ends_at, used = time.monotonic() + seconds, self._sign_in.authorization()
+        response = self._transport.send(request, seconds)
+        if response.status != 401 or not self._sign_in.renew(used):
+            return response
+        return self._transport.send(request, max(ends_at - time.monotonic(), 0.001))
 
     def _drive(self, request: Request, policy: Policy, send: Send) -> Response:
         loop = attempts(request, policy, time.monotonic)

@@ -42,14 +42,14 @@ for _name in ("urllib3.connectionpool", "urllib3.connection", "urllib3.response"
 class Transport:
     """Sends requests to one server and nowhere else.
 
-    `token` gives the bearer token when it is needed; a link or redirect never carries it to another origin or base path. Answers are read
-    whole, at most `limit_bytes` once decoded, within the seconds given to `send`.
+    `authorization` gives the header's value when it is needed; a link or redirect never carries it to another origin or base path. Answers
+    are read whole, at most `limit_bytes` once decoded, within the seconds given to `send`.
     """
 
-    def __init__(self, base_url: str, token: Callable[[], str] | None = None, limit_bytes: int = LIMIT_BYTES) -> None:
+    def __init__(self, base_url: str, authorization: Callable[[], str | None] | None = None, limit_bytes: int = LIMIT_BYTES) -> None:
         """Open nothing yet; a wrong base URL is a `ConfigurationError`."""
         self.origin = Origin.parse(base_url)
-        self._token, self._limit_bytes, self._budget = token, limit_bytes, Budget()
+        self._authorization, self._limit_bytes, self._budget = authorization, limit_bytes, Budget()
         self._session = requests.Session()
         # No .netrc and no proxy by surprise: .netrc would replace our token.
         self._session.trust_env = False
@@ -82,8 +82,8 @@ class Transport:
         headers = {"Accept": _FHIR_JSON, "Accept-Encoding": "gzip", "User-Agent": "fhir-trial", **request.headers}
         if request.body is not None:
             headers.setdefault("Content-Type", _FHIR_JSON)
-        if self._token is not None:
-            headers["Authorization"] = f"Bearer {self._token()}"
+        if self._authorization is not None and (value := self._authorization()) is not None:
+            headers["Authorization"] = value
         self._budget.start(seconds, sink.limit_bytes)
         _ours.talking = True
         try:

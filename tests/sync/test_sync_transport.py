@@ -25,7 +25,7 @@ BASE = "https://fhir.example.org/r4"
 
 @pytest.fixture
 def transport():
-    return Transport(BASE, lambda: "t0ken", limit_bytes=10_000)
+    return Transport(BASE, lambda: "Bearer t0ken", limit_bytes=10_000)
 
 
 @responses.activate
@@ -179,7 +179,7 @@ def test_netrc_does_not_replace_the_token(tmp_path, monkeypatch):
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     server = FaultServer(None)
     with server.serving():
-        transport = Transport(server.base_url, lambda: "t0ken")
+        transport = Transport(server.base_url, lambda: "Bearer t0ken")
         transport.send(Request("GET", "Patient"), 5)
         transport.close()
     assert server.memory.log[0].header("Authorization") == "Bearer t0ken"
