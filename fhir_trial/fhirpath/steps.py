@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 from fhir_trial.fhir.shapes import Shapes
+from fhir_trial.fhirpath.decimals import is_measure
+from fhir_trial.fhirpath.errors import Unanswerable
 from fhir_trial.fhirpath.kinds import ANY_RESOURCE, Field, Kind
 from fhir_trial.fhirpath.nodes import Items, Node, bare, read
 from fhir_trial.fhirpath.syntax import Quantity
@@ -17,6 +19,8 @@ _SCALARS = {bool: "boolean", int: "integer", Decimal: "decimal", str: "string", 
 def field_reader(field: Field, names_type: bool) -> Reader:
     """A reader of one JSON member; `names_type` where items must carry the type, because the step can find others."""
     type_name = field.type if names_type else None
+    if field.type == "decimal":
+        return _measuring(_primitive_reader(field.json, type_name))
     if field.is_primitive:
         return _primitive_reader(field.json, type_name)
     return _typed_reader(field.json, type_name) if type_name else _plain_reader(field.json)
@@ -52,6 +56,18 @@ def _primitive_reader(name: str, type_name: str | None) -> Reader:
     return primitive
 
 
+def _measuring(reader: Reader) -> Reader:
+    """The reader, refusing numbers that no operation could write out."""
+
+    def measuring(owner: Any) -> Items:
+        items = reader(owner)
+        if any(isinstance(value := bare(item), Decimal) and not is_measure(value) for item in items):
+            raise Unanswerable("a number beyond any measure")
+        return items
+
+    return measuring
+
+
 def _with_elements(value: Any, element: Any, type_name: str | None) -> Items:
     """Primitives with their `_` siblings: the arrays run in parallel, and null stands on either side for nothing."""
     values = value if isinstance(value, list) else [value]
@@ -63,7 +79,7 @@ def _with_elements(value: Any, element: Any, type_name: str | None) -> Items:
 
 def untyped_reader(name: str, shapes: Shapes) -> Reader:
     """A reader for items whose type only the data tells: by the plain name, else by a choice's JSON name."""
-    plain = _primitive_reader(name, None)
+    plain = _measuring(_primitive_reader(name, None))
 
     def untyped(owner: Any) -> Items:
         if found := plain(owner):

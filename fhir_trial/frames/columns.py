@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from fhir_trial.domain.arrow_types import DECIMAL
+from fhir_trial.fhirpath.decimals import is_measure
 from fhir_trial.fhirpath.kinds import INTEGERS, PRIMITIVES, STRINGS, TEMPORALS, Kind, Typed
 from fhir_trial.fhirpath.syntax import Binary, Call
 
@@ -107,11 +108,21 @@ def _text(value: Any) -> str:
         return value
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise ValueError("a text expected")
-    return str(value) if isinstance(value, int) else format(value, "f")
+    return str(value) if isinstance(value, int) else format(_measured(value), "f")
 
 
 def _integer(value: Any) -> int:
-    return int(value)
+    return int(_measured(value))
 
 
-_CONVERTERS: dict[pa.DataType, Callable[[Any], Any]] = {TEXT: _text, pa.int64(): _integer, pa.float64(): float}
+def _float(value: Any) -> float:
+    return float(_measured(value))
+
+
+def _measured(value: Any) -> Any:
+    if isinstance(value, Decimal) and not is_measure(value):
+        raise ValueError("a number beyond any measure")
+    return value
+
+
+_CONVERTERS: dict[pa.DataType, Callable[[Any], Any]] = {TEXT: _text, pa.int64(): _integer, pa.float64(): _float}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import Any, Optional
 
 import msgspec
 
@@ -42,7 +42,7 @@ class _Entry(msgspec.Struct):
 
 
 class _Bundle(msgspec.Struct):
-    entry: list[_Entry | None] | None = None
+    entry: list[msgspec.Raw] | None = None
 
 
 @dataclass
@@ -84,6 +84,13 @@ def _filled(lines: Lines) -> Iterator[tuple[int, bytes]]:
         start, number = start + len(line) + 1, number + 1
 
 
+def _count(lines: Lines) -> int:
+    """How many lines hold something: the decoder takes what stands on one line for one resource, or for several."""
+    ends = lines.data.count(b"\n") + (not lines.data.endswith(b"\n"))
+    has_blank = b"\n\n" in lines.data or b"\n\r" in lines.data or lines.data.startswith((b"\n", b"\r"))
+    return sum(1 for _ in _filled(lines)) if has_blank else ends
+
+
 @dataclass(frozen=True)
 class Target:
     """What resources are decoded to: their type, the struct for what a view reads of them, and the members that the version knows."""
@@ -118,6 +125,7 @@ class Decoding:
         self._decoder = msgspec.json.Decoder(target.struct, float_hook=Decimal)
         self._header = msgspec.json.Decoder(_Header)
         self._bundle = msgspec.json.Decoder(_Bundle)
+        self._entry: msgspec.json.Decoder[_Entry | None] = msgspec.json.Decoder(Optional[_Entry])  # noqa: UP045  made at run time
 
     def batches(self, piece: Piece) -> Iterator[Batch]:
         """The resources of a piece, some thousands at a time."""
@@ -136,11 +144,13 @@ class Decoding:
             with collector_paused():
                 batch = Batch(self._decoder.decode_lines(piece.data), lines=piece)
         except _FAILURES:
-            each = (found for number, line in _filled(piece) for found in self._found(line, (piece.place, number)))
-            yield from self._gathered(each)
-        else:
+            batch = Batch()
+        if batch.resources and len(batch.resources) == _count(piece):
             self._look_at_first(batch)
             yield batch
+        else:
+            each = (found for number, line in _filled(piece) for found in self._found(line, (piece.place, number)))
+            yield from self._gathered(each)
 
     def _look_at_first(self, batch: Batch) -> None:
         first = next((i for i, each in enumerate(batch.resources) if read(each, "resourceType") == self.resource_type), None)
@@ -168,8 +178,16 @@ class Decoding:
             return
         name = place[0] if place[1] is None else f"{place[0]} row {place[1]}"
         for number, entry in enumerate(entries, 1):
-            if entry is not None and bytes(memoryview(entry.resource)[:5]) != b"null":
-                yield from self._found(entry.resource, (f"{name} entry", number))
+            yield from self._of_entry(entry, (f"{name} entry", number))
+
+    def _of_entry(self, entry: msgspec.Raw, place: _Place) -> Iterator[_Found | Finding]:
+        try:
+            inner = self._entry.decode(entry)
+        except _FAILURES as error:
+            yield _finding(error, place)
+            return
+        if inner is not None and bytes(memoryview(inner.resource)[:5]) != b"null":
+            yield from self._found(inner.resource, place)
 
     def _gathered(self, found: Iterable[_Found | Finding]) -> Iterator[Batch]:
         """What is found in batches, the first resource of each looked at; a large Bundle never stands in memory decoded."""
@@ -198,6 +216,8 @@ class Decoding:
         batch = Batch()
         for number, resource in enumerate(piece.resources, piece.first):
             place = (piece.place, number)
+            if resource is None:  # an entry without one
+                continue
             if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
                 batch.findings.append(Finding("not-a-resource", *place, expected="an object with a resourceType"))
             elif resource["resourceType"] == self.resource_type:

@@ -112,12 +112,10 @@ def _bundle(place: str, bundle: Mapping[str, Any]) -> Iterator[Piece]:
     if not isinstance(entries, list | tuple):
         yield Unreadable(place, "entry: an array expected")
         return
-    with_resource = (
-        (number, entry["resource"])
-        for number, entry in enumerate(entries, 1)
-        if isinstance(entry, Mapping) and entry.get("resource") is not None
+    held: Iterator[tuple[int, Any]] = (
+        (number, entry.get("resource") if isinstance(entry, Mapping) else entry) for number, entry in enumerate(entries, 1)
     )
-    for is_bundle, group in groupby(with_resource, lambda numbered: _is_bundle(numbered[1])):
+    for is_bundle, group in groupby(held, lambda numbered: _is_bundle(numbered[1])):
         if is_bundle:
             for number, inner in group:
                 yield from _bundle(f"{place} entry {number}", inner)
@@ -173,7 +171,7 @@ def _content(place: str, parts: Iterable[bytes], optional: bool = False) -> Iter
 
 
 def _has_two_lines(text: bytes) -> bool:
-    return len([line for line in text.split(b"\n", 64) if line.strip()]) > 1
+    return len([line for line in text.removeprefix(BOM).split(b"\n", 64) if line.strip()]) > 1
 
 
 def _lines(place: str, parts: Iterable[bytes]) -> Iterator[Lines]:

@@ -3,16 +3,19 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, Literal, TypedDict, Unpack
 
 import pyarrow as pa
 
+from fhir_trial.domain.arrow_types import DECIMAL
 from fhir_trial.errors import Finding, Findings, InputError, UsageError
 from fhir_trial.fhir.json import encode
 from fhir_trial.fhir.shapes import shapes
 from fhir_trial.fhir.versions import DEFAULT
 from fhir_trial.fhirpath import FhirPathError
+from fhir_trial.fhirpath.decimals import are_measures, is_measure
 from fhir_trial.frames.crew import crew_parts
 from fhir_trial.frames.decoding import Batch, Decoding, Target, collector_paused
 from fhir_trial.frames.lineage import PATHS, lineage_schema, place_arrays, with_lineage
@@ -29,7 +32,7 @@ _MOST_FINDINGS = 1000
 """Where bad input ends the run, it ends here at the latest: findings are memory too."""
 _MOST_KEPT = 100_000
 """Findings kept of one run that goes on; the others are counted."""
-_NOT_HELD = (pa.ArrowInvalid, OverflowError, pa.ArrowTypeError)
+_NOT_HELD = (pa.ArrowInvalid, OverflowError, TypeError, UnicodeError)
 
 
 class ViewRunner:
@@ -110,14 +113,17 @@ class ViewRunner:
         """A column's values as Arrow; a number that its type cannot hold exactly is a finding and a null, never rounded."""
         arrow = column.arrow_field.type
         try:
-            return pa.array(values, arrow)
+            if arrow != DECIMAL or are_measures(value for value in values if value is not None):
+                return pa.array(values, arrow)
         except _NOT_HELD:
-            lost = [i for i, value in enumerate(values) if not _holds(value, arrow)]
+            pass
+        lost = [i for i, value in enumerate(values) if not _holds(value, arrow)]
         owners = self._owners(batch)
         for i in lost:
             values[i] = None
             place, row = batch.place(owners[i])
-            batch.findings.append(Finding("not-exact", place, row, column.name, expected=str(arrow), effect="the cell is empty"))
+            code = "not-utf-8" if pa.types.is_string(column.arrow) else "not-exact"
+            batch.findings.append(Finding(code, place, row, column.name, expected=str(arrow), effect="the cell is empty"))
         return pa.array(values, arrow)
 
     def _owners(self, batch: Batch) -> list[int]:
@@ -160,6 +166,8 @@ class _Collected:
 
 
 def _holds(value: Any, arrow: pa.DataType) -> bool:
+    if isinstance(value, Decimal) and not is_measure(value):
+        return False
     try:
         pa.array([value], arrow)
     except _NOT_HELD:
