@@ -8,15 +8,20 @@ from fhir_trial.fhir.json import encode
 
 
 def data_digest(data: TrialData) -> str:
-    """sha256 over every row of every table, whatever the order in which they, and the items of their repeats, were read."""
+    """sha256 over every value of every table, whatever the order in which rows, and the items of their repeats, were read.
+
+    What is absent says nothing: a column without values, or a repeat without items, is the same as none.
+    """
     digest = hashlib.sha256()
     for entity in sorted(data.tables):
-        rows = sorted(encode({name: _ordered(value) for name, value in row.items()}) for row in data.table(entity).to_pylist())
+        rows = sorted(encode(_plain(row)) for row in data.table(entity).to_pylist())
         for row in rows:
             digest.update(entity.encode() + b" " + row + b"\n")
     return digest.hexdigest()
 
 
-def _ordered(value: Any) -> Any:
-    """A repeat with its items in an order of their own; anything else as it is."""
-    return sorted(value, key=encode) if isinstance(value, list) else value
+def _plain(value: Any) -> Any:
+    """A value with what is absent left out, and its repeats in an order of their own."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items() if item is not None and item != []}
+    return sorted(map(_plain, value), key=encode) if isinstance(value, list) else value
