@@ -15,6 +15,7 @@ from fhir_trial.fhir.versions import DEFAULT
 from fhir_trial.notebook.marking import BANNER, marked
 from fhir_trial.notebook.masking import Mask
 from fhir_trial.notebook.plots import plot_curve
+from fhir_trial.notebook.reports import ShownReport, ShownReports
 from fhir_trial.sync.push import Report
 from fhir_trial.trial.opened import OpenTrial, open_trial
 
@@ -90,6 +91,19 @@ class ShownResults(Mapping[str, ShownResult]):
     def summary(self) -> pd.DataFrame:
         """One row an estimate: endpoint, estimate, n, counted, value, lower, upper."""
         return marked(endpoint_table(self.results), self.results.synthetic)
+
+    @property
+    def reports(self) -> ShownReports:
+        """Participant flow, baseline, safety, exposure, listings and laboratory tables, by name."""
+        return ShownReports(self.results, self._mask)
+
+    def disposition(self) -> ShownReport:
+        """Participant flow by arm."""
+        return self.reports["disposition"]
+
+    def baseline(self) -> ShownReport:
+        """Baseline characteristics by arm ("Table 1")."""
+        return self.reports["baseline"]
 
     def safety(self) -> pd.DataFrame:
         """Treatment-emergent events by arm, organ class and term."""
@@ -170,6 +184,10 @@ class Trial:
     def adverse_events(self) -> pd.DataFrame:
         """The adverse events, their seriousness criteria left out."""
         return self._frame("adverse_event").drop(columns=["criteria"])
+
+    def laboratory(self) -> pd.DataFrame:
+        """The laboratory results."""
+        return self._frame("laboratory")
 
     def endpoints(self, conventions: str = "protocol", **settings: object) -> ShownResults:
         """The endpoints under a preset of conventions and any settings that depart from it."""
