@@ -14,3 +14,14 @@ class Entity(Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         """The class name alone."""
         return f"{type(self).__name__}(...)"
+
+
+class SourceColumn(Entity, frozen=True, kw_only=True):
+    """A column of the source's row that no field says as it stood there: its `name`, and its text, or no text where the source is blank.
+
+    `record` says which of the rows that make up this one it is of, where there are several (a test, or `DS 3`).
+    """
+
+    record: str | None = None
+    name: str
+    value: str | None = None

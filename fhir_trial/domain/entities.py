@@ -6,7 +6,7 @@ Text is trimmed and never empty; a fact that is not known is None; a repeat that
 
 from decimal import Decimal
 
-from fhir_trial.domain.base import Entity, When
+from fhir_trial.domain.base import Entity, SourceColumn, When
 from fhir_trial.domain.clinical_entities import Condition, ConditionSite, Consent, VitalSign
 from fhir_trial.domain.event_entities import AdverseEvent, SeriousnessCriterion, Suspect
 from fhir_trial.domain.laboratory import LaboratoryResult
@@ -67,6 +67,7 @@ __all__ = [
     "Result",
     "SeriousnessCriterion",
     "Site",
+    "SourceColumn",
     "StatusPeriod",
     "Study",
     "StudySite",
@@ -121,7 +122,8 @@ class SubjectState(Entity, frozen=True, kw_only=True):
 class Subject(Entity, frozen=True, kw_only=True):
     """A person's participation in the study.
 
-    `state`: screening, screen-failure, enrolled, on-treatment, follow-up, completed, withdrawn.
+    `state`: screening, screen-failure, enrolled, on-treatment, follow-up, completed, withdrawn; what others wrote may also say candidate,
+    eligible, not-registered, on-study-observation, pending-on-study or potential-candidate.
     `enrolled_source` says which record gave `enrolled_on` (ENROLLED, RANDOMIZED, RFSTDTC, RFICDTC).
     """
 
@@ -148,6 +150,7 @@ class Subject(Entity, frozen=True, kw_only=True):
     states: tuple[SubjectState, ...] = ()
     dispositions: tuple[Disposition, ...] = ()
     contacts: tuple[Contact, ...] = ()
+    source_columns: tuple[SourceColumn, ...] = ()
 
 
 class Dose(Entity, frozen=True, kw_only=True):
@@ -181,6 +184,7 @@ class Dose(Entity, frozen=True, kw_only=True):
     visit_number: Decimal | None = None
     start: When | None = None
     end: When | None = None
+    source_columns: tuple[SourceColumn, ...] = ()
 
 
 class Therapy(Entity, frozen=True, kw_only=True):
@@ -199,6 +203,7 @@ class Therapy(Entity, frozen=True, kw_only=True):
     route: str | None = None
     start: When | None = None
     end: When | None = None
+    source_columns: tuple[SourceColumn, ...] = ()
 
 
 class Lesion(Entity, frozen=True, kw_only=True):
@@ -223,6 +228,7 @@ class Lesion(Entity, frozen=True, kw_only=True):
     visit_number: Decimal | None = None
     on: When | None = None
     sequence: int | None = None
+    source_columns: tuple[SourceColumn, ...] = ()
 
 
 class Measurement(Entity, frozen=True, kw_only=True):
@@ -252,6 +258,7 @@ class Measurement(Entity, frozen=True, kw_only=True):
     longest_sequence: int | None = None
     short_axis_sequence: int | None = None
     state_sequence: int | None = None
+    source_columns: tuple[SourceColumn, ...] = ()
 
 
 class SumOfDiameters(Entity, frozen=True, kw_only=True):
@@ -268,6 +275,7 @@ class SumOfDiameters(Entity, frozen=True, kw_only=True):
     sum_mm: Decimal
     accepted: bool | None = None
     sequence: int | None = None
+    source_columns: tuple[SourceColumn, ...] = ()
 
 
 class MeasurementBasis(Entity, frozen=True, kw_only=True):
@@ -316,6 +324,7 @@ class Response(Entity, frozen=True, kw_only=True):
     sequence: int | None = None
     measurements: tuple[MeasurementBasis, ...] = ()
     sums: tuple[SumBasis, ...] = ()
+    source_columns: tuple[SourceColumn, ...] = ()
 
 
 class PerformanceStatus(Entity, frozen=True, kw_only=True):
@@ -328,6 +337,7 @@ class PerformanceStatus(Entity, frozen=True, kw_only=True):
     visit: str | None = None
     visit_number: Decimal | None = None
     on: When | None = None
+    source_columns: tuple[SourceColumn, ...] = ()
 
 
 class BodyMeasure(Entity, frozen=True, kw_only=True):
@@ -342,6 +352,7 @@ class BodyMeasure(Entity, frozen=True, kw_only=True):
     visit: str | None = None
     visit_number: Decimal | None = None
     on: When | None = None
+    source_columns: tuple[SourceColumn, ...] = ()
 
 
 ENTITIES: dict[str, type[Entity]] = {

@@ -1,6 +1,6 @@
 """Adverse events, their criteria of seriousness, and what each drug had to do with them."""
 
-from fhir_trial.domain.base import Entity, When
+from fhir_trial.domain.base import Entity, SourceColumn, When
 
 
 class SeriousnessCriterion(Entity, frozen=True, kw_only=True):
@@ -45,3 +45,4 @@ class AdverseEvent(Entity, frozen=True, kw_only=True):
     start: When | None = None
     end: When | None = None
     reported_on: When | None = None
+    source_columns: tuple[SourceColumn, ...] = ()

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from fhir_trial.domain.base import Entity, When
+from fhir_trial.domain.base import Entity, SourceColumn, When
 
 
 class LaboratoryResult(Entity, frozen=True, kw_only=True):
@@ -40,3 +40,4 @@ class LaboratoryResult(Entity, frozen=True, kw_only=True):
     visit: str | None = None
     visit_number: Decimal | None = None
     on: When | None = None
+    source_columns: tuple[SourceColumn, ...] = ()

@@ -131,7 +131,11 @@ class _Worker:
         values: dict[str, Any] = {}
         for name, kind in _kinds(type(row)).items():
             value = getattr(row, name)
-            if kind == "rows":
+            if name == "source_columns":  # the source's own text and dates: nobody has thought about each
+                values[name] = ()
+                if value:
+                    self._did(row, name, "withheld")
+            elif kind == "rows":
                 values[name] = tuple(self._of_person(each, person) for each in value)
             elif kind == "when" and value is not None:
                 values[name] = self._date(row, name, value, person)
