@@ -88,6 +88,9 @@ class Conventions:
     keep_zero_times: Annotated[bool, "a time of zero stays in the analysis"] = True
     death_date_source: Annotated[Literal["dm+ds", "dm", "dm+ds+ae"], "the first that has the date of death"] = "dm+ds"
     os_censor: Annotated[Literal["last_alive"], "where overall survival is censored"] = "last_alive"
+    last_alive_sources: Annotated[Literal["all", "ae+lb+ex"], "records that last known alive is taken from; DM's own date before any"] = (
+        "all"
+    )
     interval: Annotated[Literal["log-log", "log", "plain"], "pointwise limits of a curve, and the median's"] = "log-log"
     level: Annotated[Decimal, "confidence level"] = Decimal("0.95")
     month_days: Annotated[Decimal | Literal["calendar", "weeks"], "reading times given in months: days a month, or 4 weeks"] = Decimal(
@@ -165,6 +168,7 @@ PRESETS: dict[str, dict[str, PlainValue]] = {
         "partial_date": "last",
         "exclude_after_nact": False,
         "ignore_after_withdrawal": False,
+        "last_alive_sources": "ae+lb+ex",
     },
 }
 """What each preset changes in `protocol`."""

@@ -33,8 +33,8 @@ INADEQUATE, ADEQUATE, PROGRESSION = range(3)
 ADEQUACY = {"NE": INADEQUATE, "ND": INADEQUATE, "NA": INADEQUATE, "PD": PROGRESSION}
 """What an overall response tells on progression: nothing, that there is none, or that it is there."""
 
-LAST_ALIVE_SOURCES = {"admiralonco": ("AE", "LB", "EX")}
-"""Presets that take last known alive from these kinds of record only; the others take all, DM's own date before any."""
+LAST_ALIVE_SOURCES = {"ae+lb+ex": ("AE", "LB", "EX")}
+"""Kinds of record that last known alive is taken from, by convention `last_alive_sources`; else from all, DM's own date before any."""
 
 
 @dataclass(frozen=True)
@@ -246,7 +246,7 @@ def _contacts(tables: Mapping[str, pd.DataFrame], place: "pd.Index[Any]", conven
             sequence = col.column(rows, "sequence").astype("float64").to_numpy()
             parts.append(_seen(locate(rows, place), rows[name], domain, variable, sequence))
     every = pd.concat([part for part in parts if len(part)] or [parts[0]], ignore_index=True)
-    allowed = LAST_ALIVE_SOURCES.get(conventions.preset)
+    allowed = LAST_ALIVE_SOURCES.get(conventions.last_alive_sources)
     return every[every["domain"].isin(allowed)].reset_index(drop=True) if allowed else every
 
 
