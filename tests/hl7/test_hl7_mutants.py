@@ -17,7 +17,7 @@ TABLE = Path(__file__).with_name("mutants.csv")
 COLUMNS = ("version", "kind", "mutants", "both", "hl7_alone", "ours_alone", "neither", "reason")
 
 REASONS: dict[str, str] = {
-    "reference of nothing": "Reference.type names a type that the element does not allow, and HL7's validator looks at Reference.reference alone",
+    "reference of nothing": "Reference.type names a type that the element does not allow; HL7's validator looks at the reference alone",
     "end before start": "HL7's own invariant per-1; in R5 its validator compares the boundaries of the two dates and finds no answer",
 }
 """Why a kind of fault is judged otherwise here than by HL7's validator."""
