@@ -67,9 +67,17 @@ def version_of(grading: str | None) -> str:
     >>> version_of("CTCAE v4.03"), version_of("NCI-CTCAE 4.0"), version_of(None)
     ('4.03', '4.03', '5.0')
     """
-    number = re.search(r"\d+(\.\d+)?", grading or "")
-    major = number[0].split(".")[0] if number else ""
-    return next((version for version in sorted(_document()["sources"]) if version.split(".")[0] == major), LATEST)
+    return next((version for version in sorted(_document()["sources"]) if _major(version) == _major(grading)), LATEST)
+
+
+def has_criteria(grading: str) -> bool:
+    """Whether the criteria here are of the version that a study's grading names, or it names none."""
+    return _major(grading) in {"", *map(_major, _document()["sources"])}
+
+
+def _major(text: str | None) -> str:
+    number = re.search(r"\d+", text or "")
+    return number[0] if number else ""
 
 
 @cache
@@ -155,12 +163,15 @@ def grades(results: pd.DataFrame, version: str) -> pd.DataFrame:
     """
     found = pd.DataFrame(index=results.index)
     numbers = _Numbers(results, gradable(results))
+    tests, names = pd.factorize(results["test"].astype(object), use_na_sentinel=False)
+    tests_of = {str(name): code for code, name in enumerate(names)}
     for direction in DIRECTIONS:
         terms, values = np.full(len(results), None, dtype=object), np.full(len(results), np.nan)
         for term in criteria(version).terms:
             if term.direction == direction:
-                rows = np.flatnonzero(numbers.usable & results["test"].isin(term.tests).to_numpy(dtype=bool))
-                terms[rows], values[rows] = term.name, numbers.grade(term, rows)
+                rows = np.flatnonzero(numbers.usable & np.isin(tests, [tests_of.get(name, -1) for name in term.tests]))
+                if len(rows):
+                    terms[rows], values[rows] = term.name, numbers.grade(term, rows)
         found[f"term_{direction}"], found[f"grade_{direction}"] = terms, values
     return found
 

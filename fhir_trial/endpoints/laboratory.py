@@ -37,6 +37,9 @@ def results(
     if laboratory is None or not len(laboratory):
         return pd.DataFrame(columns=list(COLUMNS))
     version = ctcae.version_of(study.grading)
+    if study.grading is not None and not ctcae.has_criteria(study.grading):
+        effect = f"laboratory results are graded by CTCAE {version}"
+        findings.add(Finding("no-criteria", "study definition", field="grading", found=study.grading, severity="warning", effect=effect))
     rows = _placed(_numeric(laboratory, findings), adsl, conventions)
     _report_undated(rows, findings)
     rows = _with_baseline(_checked_range(rows, findings), findings)
@@ -82,6 +85,9 @@ def _placed(rows: pd.DataFrame, adsl: pd.DataFrame, conventions: Conventions) ->
         during=treated & known & (days >= first) & (days <= until),
         after_first=known & (days > first),
     )
+    if conventions.data_cutoff is not None:
+        seen = (days <= col.day_number(conventions.data_cutoff, "last")) | (days == NO_DAY)
+        rows = rows[seen]
     return rows.sort_values(["subject", "test", "days", "sequence"], kind="stable", ignore_index=True)
 
 

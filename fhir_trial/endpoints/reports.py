@@ -4,6 +4,7 @@ import pandas as pd
 
 from fhir_trial.endpoints import baseline_table, event_listing, exposure, laboratory, laboratory_tables, participant_flow, safety_overview
 from fhir_trial.endpoints.analysis import Analysis
+from fhir_trial.endpoints.safety_checks import check_arms, check_events
 
 LISTINGS = frozenset({"serious_events", "deaths", "adverse_events", "laboratory"})
 """Reports with a row for a subject's own record; the others count subjects."""
@@ -15,6 +16,9 @@ def reports(analysis: Analysis, doses: pd.DataFrame) -> dict[str, pd.DataFrame]:
     `doses` is `exposure.table`.
     """
     tables, adsl, conventions, findings = analysis.tables, analysis.adsl, analysis.conventions, analysis.findings
+    check_arms(adsl, findings)
+    if "adverse_event" in tables:
+        check_events(tables["adverse_event"], adsl, findings)
     results = laboratory.results(tables, adsl, analysis.data.study, conventions, findings)
     treated = results[results["subject"].isin(adsl["subject"][adsl["safety"].to_numpy(dtype=bool)]).to_numpy(dtype=bool)]
     return {
