@@ -96,7 +96,7 @@ def plain_codec(python_type: Any, fhir_type: str, binding: frozenset[str] | None
         return Codec(check, check)
 
     def bound(value: Any) -> Any:
-        if value not in binding:
+        if check(value) not in binding:
             raise BadValue(value, "one of " + ", ".join(sorted(binding)[:12]))
         return value
 

@@ -47,7 +47,13 @@ class Compiler:
         self.also: list[tuple[str, Node]] = []
 
     def compile(self) -> Compiled:
-        """The whole tree."""
+        """The whole tree; every field must be written by a rule or be declared lossy."""
+        compiled = self.compile_reading()
+        self._refuse_gaps()
+        return compiled
+
+    def compile_reading(self) -> Compiled:
+        """The whole tree, for reading what others wrote: fields may be missing."""
         rules = self.rules
         for path, value in rules.constants.items():
             self.tree.constant(path, value)
@@ -55,7 +61,6 @@ class Compiler:
         for path, value in rules.companions.items():
             self.tree.companion(path, value)
         self._absent(rules, self.tree.root)
-        self._refuse_gaps()
         return Compiled(rules, self.entity, self.tree.root, self.members, tuple(self.also))
 
     def _section(self, section: EntityRules | EachRule, entity: type[Entity], node: Node) -> None:

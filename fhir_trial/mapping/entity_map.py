@@ -114,7 +114,7 @@ class EntityMap(Generic[E]):
             self._take_key(key, values, problems)
         self._read(resource, values, problems, known or {})
         for name, take in self._also:
-            self._take_also(name, take, resource, values, problems)
+            self.take_also(name, take, resource, values, problems)
         row: E | None = build(self.entity, values, "", problems)
         if problems:
             findings.extend(self._findings(problems, str(resource.get("id", "?")), "not read"))
@@ -132,7 +132,8 @@ class EntityMap(Generic[E]):
                 problems.append(("identifier", problem))
 
     @staticmethod
-    def _take_also(name: str, take: Callable[..., None], resource: Json, values: dict[str, Any], problems: Problems) -> None:
+    def take_also(name: str, take: Callable[..., None], resource: Json, values: dict[str, Any], problems: Problems) -> None:
+        """Read a field from another path; a value that differs from what is known is a problem."""
         found: dict[str, Any] = {}
         take(resource, found, problems, {})
         if name in found and values.setdefault(name, found[name]) != found[name]:

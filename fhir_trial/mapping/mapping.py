@@ -73,7 +73,7 @@ def load(fhir: str = DEFAULT, study: StudyDefinition | None = None, folder: Path
     """The mapping of a FHIR version, with a study's own code tables laid over the package's.
 
     >>> sorted(load("r4"))[:3]
-    ['adverse_event', 'body_measure', 'dose']
+    ['adverse_event', 'body_measure', 'condition']
     """
     name = version(fhir).name
     if folder is None and (study is None or not study.codes):

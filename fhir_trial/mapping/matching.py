@@ -15,7 +15,7 @@ def matcher(where: tuple[Condition, ...]) -> Callable[[Json], bool]:
     if (single := single_member(where)) is not None:
         name, value = single
         return lambda item: bool(item.get(name) == value)
-    checks = [(_values(condition.path), condition.value) for condition in where]
+    checks = [(values_at(condition.path), condition.value) for condition in where]
     return lambda item: all(value in values(item) for values, value in checks)
 
 
@@ -30,8 +30,8 @@ def _json(step: Step) -> str:
     return step.name + (step.type[0].upper() + step.type[1:] if step.type else "")
 
 
-def _values(path: tuple[Step, ...]) -> Callable[[Json], list[Any]]:
-    """All that a path leads to."""
+def values_at(path: tuple[Step, ...]) -> Callable[[Json], list[Any]]:
+    """A function that gives all that a path leads to in a resource or an item."""
     steps = [(_json(step), matcher(step.where) if step.where else None) for step in path]
 
     def values(node: Json) -> list[Any]:

@@ -127,9 +127,7 @@ def _date_leaf(leaf: Leaf) -> Take:
     def take(node: Json, values: dict[str, Any], problems: Problems, _known: Known) -> None:
         found = node.get(json)
         if shadow in node:
-            for extension in node[shadow].get("extension", ()):
-                if extension.get("url") == LOCAL_TIME:
-                    found = extension.get("valueString")
+            found = _local_time(node[shadow], found)
         if found is not None and field not in values:
             try:
                 values[field] = decode(found)
@@ -139,15 +137,27 @@ def _date_leaf(leaf: Leaf) -> Take:
     return take
 
 
+def _local_time(beside: Any, date: Any) -> Any:
+    """The date or time as it was recorded, where that stands beside the date."""
+    extensions = beside.get("extension") if type(beside) is dict else None
+    for extension in extensions if type(extensions) is list else ():
+        if type(extension) is dict and extension.get("url") == LOCAL_TIME:
+            return extension.get("valueString")
+    return date
+
+
 def _link(link: Link) -> Take:
     path, system, parts_of = link.path, link.system, _parts_of(link)
 
     def take(node: Json, values: dict[str, Any], problems: Problems, known: Known) -> None:
-        identifier = node.get("identifier") or {}
-        value = identifier.get("value") if identifier.get("system") == system else known.get(node.get("reference", ""))
-        if value is None:
+        identifier, spelled = node.get("identifier"), node.get("reference")
+        if type(identifier) is dict and identifier.get("system") == system:
+            value = identifier.get("value")
+        else:
+            value = known.get(spelled) if type(spelled) is str else None
+        if type(value) is not str:
             if "reference" in node or identifier:
-                problems.append((path, BadValue(node.get("reference"), f"a reference with an identifier of {system}")))
+                problems.append((path, BadValue(spelled, f"a reference with an identifier of {system}")))
             return
         for field, part, typed in parts_of(value):
             if type(typed) is BadValue:
@@ -271,19 +281,26 @@ def _repeat(name: str, repeat: Repeat, members: Mapping[str, type[Entity]]) -> T
 
 def build(entity: type[Entity], values: dict[str, Any], path: str, problems: Problems) -> Any:
     """The entity of those values, or None with the missing fields among the problems."""
-    later = values.pop(_LATER, ())
-    for leaf, found in later:
-        if not leaf.derived:
-            _take_code(leaf, found, values, problems)
+    take_codes(values, problems)
+    derived = values.pop(_LATER, ())
     missing = required_fields(entity) - values.keys()
     if missing:
         problems.append((path, BadValue(None, "a value for " + ", ".join(sorted(missing)))))
         return None
     row = entity(**values)
-    for leaf, found in later:
-        if leaf.derived:
-            _check_derived(row, leaf, found, problems)
+    for leaf, found in derived:
+        _check_derived(row, leaf, found, problems)
     return row
+
+
+def take_codes(values: dict[str, Any], problems: Problems) -> None:
+    """Use what was put aside of codes beside texts, now that the texts are known; what follows from fields stays aside."""
+    later = values.pop(_LATER, ())
+    for leaf, found in later:
+        if not leaf.derived:
+            _take_code(leaf, found, values, problems)
+    if derived := [(leaf, found) for leaf, found in later if leaf.derived]:
+        values[_LATER] = derived
 
 
 @cache

@@ -17,7 +17,7 @@ from fhir_trial.mapping.errors import RuleError
 _TABLES = ("codes", "systems", "extensions", "code-systems")
 """Files beside the rules that are no rules of an entity."""
 
-_MERGED = ("is", "with", "fields", "links", "each", "derived", "absent", "lossy")
+_MERGED = ("is", "when", "unless", "set", "with", "fields", "links", "each", "derived", "absent", "lossy")
 
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 """Makes texts, lists and mappings only; the C one where PyYAML was built with it, ten times as fast."""
@@ -113,17 +113,17 @@ def load_rules(fhir: str, study: StudyDefinition | None = None, folder: Path | N
 
 
 def _overlaid(folder: Path, fhir: str, name: str) -> dict[str, Any]:
-    merged = _merge(_read(folder / f"{name}.yaml"), _read(folder / fhir / f"{name}.yaml"))
-    named: dict[str, Any] = _named(merged, _read(folder / "systems.yaml"))
+    merged = merged_rules(read_rules(folder / f"{name}.yaml"), read_rules(folder / fhir / f"{name}.yaml"))
+    named: dict[str, Any] = named_rules(merged, read_rules(folder / "systems.yaml"))
     return named
 
 
-def _named(value: Any, systems: dict[str, str]) -> Any:
+def named_rules(value: Any, systems: dict[str, str]) -> Any:
     """`value` with every `{name}` in its texts replaced by the url that systems.yaml gives the name."""
     if isinstance(value, dict):
-        return {_named(key, systems): _named(item, systems) for key, item in value.items()}
+        return {named_rules(key, systems): named_rules(item, systems) for key, item in value.items()}
     if isinstance(value, list):
-        return [_named(item, systems) for item in value]
+        return [named_rules(item, systems) for item in value]
     return re.sub(r"\{([\w-]+)\}", lambda m: _system(m[1], systems), value)
 
 
@@ -134,7 +134,7 @@ def _system(name: str, systems: dict[str, str]) -> str:
 
 
 def _code_tables(folder: Path, fhir: str, study: StudyDefinition | None) -> dict[str, CodeTable]:
-    tables: dict[str, CodeTable] = _read(folder / "codes.yaml") | _read(folder / fhir / "codes.yaml")
+    tables: dict[str, CodeTable] = read_rules(folder / "codes.yaml") | read_rules(folder / fhir / "codes.yaml")
     if study is not None:
         tables = tables | study.codes
     return tables
@@ -144,7 +144,8 @@ def _read_text(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_rules(path: Path) -> dict[str, Any]:
+    """A file of rules or tables, texts only; empty where there is none."""
     try:
         document = yaml.load(_read_text(path), Loader=_LOADER)
     except yaml.YAMLError as error:
@@ -152,7 +153,7 @@ def _read(path: Path) -> dict[str, Any]:
     return document or {}
 
 
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def merged_rules(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """`over` laid on `base`: rules replace rules of the same name, and an empty rule removes one."""
     merged = base | over
     for section in _MERGED:

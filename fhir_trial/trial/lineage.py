@@ -1,6 +1,6 @@
 """Which resource, in which version, a row of trial data was read from: kept by the row's key, so that no order of rows matters."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
@@ -19,6 +19,12 @@ def lineage_table(resource_type: str, raw: pa.Table) -> pa.Table:
     resources = [f"{resource_type}/{identity}" for identity in raw["resource_id"].to_pylist()]
     columns = {KEY_COLUMN: raw[KEY_COLUMN], RESOURCE: pa.array(resources, pa.string()), VERSION: raw["version_id"]}
     return pa.table(columns)
+
+
+def foreign_lineage(rows: Iterable[tuple[str, str, str | None]]) -> pa.Table:
+    """The same of rows that others wrote, from (key, resource, version)."""
+    schema = pa.schema([(name, pa.string()) for name in (KEY_COLUMN, RESOURCE, VERSION)])
+    return pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema)
 
 
 def with_lineage(table: pa.Table, data: TrialData, entity: str) -> pa.Table:

@@ -60,8 +60,18 @@ def read_resources(folder: Path, findings: Findings) -> Iterator[dict[str, Any]]
         elif document["resourceType"] != "Bundle":
             yield document
         else:
-            yield from filter(_is_resource, resources(document))
+            yield from filter(_is_resource, resources(_named(document)))
             _report_entries(document, path.name, findings)
+
+
+def _named(bundle: dict[str, Any]) -> dict[str, Any]:
+    """The Bundle with an id for each resource that has none but stands under a `urn:uuid:`, by which others refer to it."""
+    entries = bundle.get("entry")
+    for entry in entries if isinstance(entries, list) else ():
+        resource, url = (entry.get("resource"), entry.get("fullUrl")) if isinstance(entry, dict) else (None, None)
+        if isinstance(resource, dict) and "id" not in resource and isinstance(url, str) and url.startswith("urn:uuid:"):
+            resource["id"] = url.removeprefix("urn:uuid:")
+    return bundle
 
 
 def _is_resource(value: Any) -> bool:

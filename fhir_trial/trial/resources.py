@@ -3,13 +3,16 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from fhir_trial.domain.entities import RESULT_ENTITIES
+import pyarrow as pa
+
+from fhir_trial.domain.entities import ENTITIES, RESULT_ENTITIES
 from fhir_trial.domain.study import StudyDefinition
-from fhir_trial.domain.tables import TrialData
+from fhir_trial.domain.tables import TrialData, to_table
 from fhir_trial.errors import Finding, Findings
 from fhir_trial.frames import run_view
 from fhir_trial.mapping import RuleMapping, load
-from fhir_trial.trial.lineage import lineage_table
+from fhir_trial.mapping.foreign import is_ours, read_foreign
+from fhir_trial.trial.lineage import foreign_lineage, lineage_table
 
 Resource = dict[str, Any]
 
@@ -42,9 +45,13 @@ def to_resources(data: TrialData, fhir: str, findings: Findings) -> list[Resourc
 
 
 def from_resources(resources: Iterable[Resource], study: StudyDefinition, fhir: str) -> TrialData:
-    """The trial's tables from resources, by the views of the mapping's own rules; what could not be read stands in `findings`."""
+    """The trial's tables from resources, what could not be read stands in `findings`.
+
+    Ours are read by the views of the mapping's own rules, what others wrote by its reading rules.
+    """
     mapping = load(fhir, study)
-    types, findings = by_type(resources), Findings()
+    findings = Findings()
+    types, foreign = _apart(resources)
     tables, lineage, taken = {}, {}, _of_results(mapping, types)
     for entity in (name for name in mapping if name not in RESULT_ENTITIES):
         rules = mapping[entity]
@@ -56,9 +63,23 @@ def from_resources(resources: Iterable[Resource], study: StudyDefinition, fhir: 
             tables[entity] = table
             lineage[entity] = lineage_table(rules.resource_type, raw[entity])
     findings.extend(_left(types, taken))
-    synthetic = any(is_synthetic(resource) for of_type in types.values() for resource in of_type)
+    for entity, rows in read_foreign(foreign, study.id, findings, fhir).items():
+        table = to_table([found.row for found in rows], ENTITIES[entity])
+        tables[entity] = pa.concat_tables([tables[entity], table]) if entity in tables else table
+        told = foreign_lineage([(mapping[entity].key(found.row), found.place, found.version) for found in rows])
+        lineage[entity] = pa.concat_tables([lineage[entity], told]) if entity in lineage else told
+    synthetic = any(is_synthetic(resource) for of_type in (*types.values(), foreign) for resource in of_type)
     cutoffs = tables["study"]["data_cutoff"].to_pylist() if "study" in tables else [None]
     return TrialData(study, tables, synthetic, findings, cutoffs[0], lineage)
+
+
+def _apart(resources: Iterable[Resource]) -> tuple[dict[str, list[Resource]], list[Resource]]:
+    """Ours by type, and what others wrote; a Provenance has no identifier, and is ours where a rule of ours knows it."""
+    ours: list[Resource] = []
+    foreign: list[Resource] = []
+    for resource in resources:
+        (ours if is_ours(resource) or resource["resourceType"] == "Provenance" else foreign).append(resource)
+    return by_type(ours), foreign
 
 
 def _of_results(mapping: RuleMapping, types: Mapping[str, list[Resource]]) -> set[str]:
