@@ -19,7 +19,7 @@ PROGRAMS = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = PROGRAMS / ("python.exe" if os.name == "nt" else "python")
 LOCK = ROOT / "requirements.lock"
 STAMP = ENVIRONMENT / "installed-from"
-QUICK = "not hapi and not validator and not notebook and not wheel and not pilot and not r and not spark"
+QUICK = "not kill and not hapi and not validator and not notebook and not wheel and not pilot and not r and not spark"
 USAGE = """usage: python3 dev.py TASK [ARGUMENT...]
 
   demo [ARGUMENT...]   the whole loop on the first study; arguments of `fhir-trial demo`

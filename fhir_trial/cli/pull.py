@@ -8,6 +8,7 @@ import typer
 from fhir_trial import config
 from fhir_trial.cli.output import say_findings, show_counts, show_json
 from fhir_trial.cli.servers import Deadline, Json, Profile, Server, Token, Version, server_flags
+from fhir_trial.privacy.audit import AuditLog
 from fhir_trial.trial.connection import connect
 from fhir_trial.trial.pulling import Wanted, pull_into
 
@@ -35,6 +36,7 @@ def pull(
     wanted = Wanted(study, tuple(types or ()), tuple(patients or ()), group, bulk, all_patients, since, poll_limit)
     with connect(config.load(flags=server_flags(token, False, deadline, profile)).server(server), fhir) as connection:
         read = pull_into(connection, out, wanted)
+        AuditLog.of_folder(out).record("pull", server=connection.info.base_url, study=study, since=since, **read.counts)
     show_json({"counts": read.counts}) if as_json else show_counts(str(out), read.counts)
     say_findings(read.findings)
     return 1 if any(finding.severity == "error" for finding in read.findings) else 0
