@@ -8,9 +8,10 @@ import pandas as pd
 import pyarrow as pa
 
 from fhir_trial.domain.results import EndpointResult, Estimate
+from fhir_trial.domain.tables import to_frame
 from fhir_trial.endpoints.analyse import Results
 from fhir_trial.endpoints.conventions import Conventions, for_study
-from fhir_trial.errors import require
+from fhir_trial.errors import UsageError, require
 from fhir_trial.fhir.versions import DEFAULT
 from fhir_trial.notebook.marking import BANNER, marked
 from fhir_trial.notebook.masking import Mask
@@ -18,6 +19,8 @@ from fhir_trial.notebook.plots import plot_curve
 from fhir_trial.notebook.reports import ShownReport, ShownReports
 from fhir_trial.sync.push import Report
 from fhir_trial.trial.opened import OpenTrial, open_trial
+from fhir_trial.trial.opening import open_resource
+from fhir_trial.trial.tables import trial_table
 
 if TYPE_CHECKING:
     import altair
@@ -161,33 +164,58 @@ class Trial:
     def _mask(self) -> Mask:
         return Mask(self._opened.data.table("subject")["subject"].to_pylist(), shown=bool(self._unmasked))
 
-    def _frame(self, entity: str) -> pd.DataFrame:
+    def table(self, name: str, lineage: bool = False) -> pd.DataFrame:
+        """The table of an entity (`therapy`) or of a repeat (`subject_dispositions`), with study days, cycles and labels.
+
+        With `lineage` each row says which `resource` it was read from, in which `version`; `resource` opens it. A `UsageError` lists all.
+        """
         data = self._opened.data
-        return _shown_frame(_plain_numbers(data.frame(entity)), self._mask(), data.synthetic)
+        return _shown_frame(_plain_numbers(to_frame(trial_table(data, name, lineage))), self._mask(), data.synthetic)
 
-    def subjects(self) -> pd.DataFrame:
-        """The subjects with their dates, arms and states, repeats left out."""
-        return self._frame("subject").drop(columns=["dispositions", "contacts"])
+    def subjects(self, lineage: bool = False) -> pd.DataFrame:
+        """The subjects with their sex, dates, arms and states; their milestones are `table("subject_dispositions")`."""
+        return self.table("subject", lineage)
 
-    def doses(self) -> pd.DataFrame:
+    def doses(self, lineage: bool = False) -> pd.DataFrame:
         """The doses given."""
-        return self._frame("dose")
+        return self.table("dose", lineage)
 
-    def lesions(self) -> pd.DataFrame:
-        """The measurements of lesions: one row a lesion, visit and evaluator."""
-        return self._frame("measurement")
+    def lesions(self, lineage: bool = False) -> pd.DataFrame:
+        """The measurements of lesions: one row a lesion, visit and evaluator, with the lesion's organ."""
+        return self.table("measurement", lineage)
 
-    def responses(self) -> pd.DataFrame:
+    def responses(self, lineage: bool = False) -> pd.DataFrame:
         """The responses as reported."""
-        return self._frame("response")
+        return self.table("response", lineage)
 
-    def adverse_events(self) -> pd.DataFrame:
-        """The adverse events, their seriousness criteria left out."""
-        return self._frame("adverse_event").drop(columns=["criteria"])
+    def adverse_events(self, lineage: bool = False) -> pd.DataFrame:
+        """The adverse events; their seriousness criteria are `table("adverse_event_criteria")`."""
+        return self.table("adverse_event", lineage)
 
-    def laboratory(self) -> pd.DataFrame:
+    def therapies(self, lineage: bool = False) -> pd.DataFrame:
+        """Treatments outside the study: prior, concomitant, subsequent."""
+        return self.table("therapy", lineage)
+
+    def performance_status(self, lineage: bool = False) -> pd.DataFrame:
+        """ECOG performance status."""
+        return self.table("performance_status", lineage)
+
+    def laboratory(self, lineage: bool = False) -> pd.DataFrame:
         """The laboratory results."""
-        return self._frame("laboratory")
+        return self.table("laboratory", lineage)
+
+    def vital_signs(self, lineage: bool = False) -> pd.DataFrame:
+        """The vital signs."""
+        return self.table("vital_sign", lineage)
+
+    def resource(self, row: "Mapping[str, Any] | pd.Series[Any] | str") -> dict[str, Any]:
+        """The resource that a row of a table with lineage was read from, in that version; also of a place (`Type/id`).
+
+        A resource names its subject: `UsageError` unless the study was opened with `unmasked`.
+        """
+        if not self._unmasked:
+            raise UsageError('a resource names its subject: open the study with unmasked="the reason to see it"')
+        return open_resource(self._opened, row if isinstance(row, str) else dict(row))
 
     def endpoints(self, conventions: str = "protocol", **settings: object) -> ShownResults:
         """The endpoints under a preset of conventions and any settings that depart from it."""
