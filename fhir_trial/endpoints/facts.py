@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from fhir_trial.endpoints import columns as col
-from fhir_trial.endpoints.columns import NO_DAY, Ints
+from fhir_trial.endpoints.columns import NO_DAY, Floats, Ints
 from fhir_trial.endpoints.conventions import Conventions
 from fhir_trial.endpoints.deaths import DeathRecords, deaths
 from fhir_trial.endpoints.dispositions import (
@@ -41,7 +41,7 @@ LAST_ALIVE_SOURCES = {"ae+lb+ex": ("AE", "LB", "EX")}
 class Facts:
     """Who was enrolled, and the facts about them by name.
 
-    `subjects` has study, subject, start and enrolled (days), start_domain and start_variable (the record of time zero).
+    `subjects` has study, subject, start and enrolled (days), start_domain, start_variable and start_sequence (the record of time zero).
     """
 
     subjects: pd.DataFrame
@@ -68,7 +68,8 @@ def gather(tables: Mapping[str, pd.DataFrame], responses: pd.DataFrame, conventi
     for name, parameter in (("response", "RSP"), ("confirmed response", "CRSP")):
         facts[name] = _responders(responses, parameter, place, conventions)
     facts["withdrawal"] = withdrawals(events)
-    facts["alive"] = _contacts(tables, place, conventions)
+    subjects["start_sequence"] = _start_sequences(subjects, tables, events, conventions)
+    facts["alive"] = _contacts(tables, events, place, conventions)
     facts["death"] = deaths(DeathRecords(tables, events, facts["alive"], place), conventions, findings)
     _report_impossible_deaths(subjects, facts, findings)
     _report_undated(tables, events, place, findings)
@@ -115,6 +116,28 @@ def enrolled(subject: pd.DataFrame, conventions: Conventions, findings: Findings
     )
     known: pd.DataFrame = subjects.loc[start != NO_DAY].reset_index(drop=True)
     return known
+
+
+def _start_sequences(subjects: pd.DataFrame, tables: Mapping[str, pd.DataFrame], events: pd.DataFrame, conventions: Conventions) -> Floats:
+    """The sequence of the record that time zero is taken from, NaN where that has none (DM)."""
+    place, start = pd.Index(subjects["subject"]), subjects["start"].to_numpy()
+    enrolments = events[events["event"].isin(("ENROLLED", "RANDOMIZED")).to_numpy(dtype=bool)]
+    records = {
+        "DS": dated(
+            enrolments["subject"].to_numpy(dtype=np.int64), enrolments["on"].to_numpy(dtype=np.int64), "DS", None, enrolments["sequence"]
+        )
+    }
+    dose = tables.get("dose")
+    if dose is not None and len(dose):
+        given = col.days(col.column(dose, "start"), conventions.partial_date)
+        records["EX"] = dated(locate(dose, place), given, "EX", None, col.numbers(dose, "sequence"))
+    found = np.full(len(subjects), np.nan)
+    for domain, rows in records.items():
+        at = rows["subject"].to_numpy()
+        same = (rows["on"].to_numpy() == start[at]) & (subjects["start_domain"].to_numpy()[at] == domain)
+        first = rows[same].drop_duplicates("subject")
+        found[first["subject"].to_numpy()] = first["sequence"]
+    return found
 
 
 def _report_impossible_deaths(subjects: pd.DataFrame, facts: Mapping[str, pd.DataFrame], findings: Findings) -> None:
@@ -231,23 +254,44 @@ CONTACTS: tuple[tuple[str, str, str, str], ...] = (
     ("measurement", "on", "TR", "TRDTC"),
     ("lesion", "on", "TU", "TUDTC"),
     ("response", "on", "RS", "RSDTC"),
+    ("laboratory", "on", "LB", "LBDTC"),
 )
 """Tables whose dates show that a subject was alive: table, column, and the record and variable they come from."""
 
 
-def _contacts(tables: Mapping[str, pd.DataFrame], place: "pd.Index[Any]", conventions: Conventions) -> pd.DataFrame:
-    """Every date on which a subject was known alive; of a partial date the first day, since no later one is certain."""
+STATED = {"DM": "LSTALVDT", "DS": "DSSTDTC", "LB": "LBDTC", "VS": "VSDTC", "QS": "QSDTC"}
+"""The variable of each kind of record by which a subject's table says when they were known alive; a visit (SV) has two."""
+
+
+def _contacts(tables: Mapping[str, pd.DataFrame], events: pd.DataFrame, place: "pd.Index[Any]", conventions: Conventions) -> pd.DataFrame:
+    """Every date on which a subject was known alive; of a partial date the first day, since no later one is certain.
+
+    Records with a sequence stand after the dates that the subject's own table lists without one: of those on one day the last is taken.
+    """
     told = [(row, c["on"], c["source"]) for row, c in nested(tables["subject"], "contacts", place)]
     who, when = np.array([t[0] for t in told], dtype=np.int64), pd.Series([t[1] for t in told], dtype=object)
-    parts = [_seen(who, when, np.array([t[2] for t in told], dtype=object), None, None)]
+    source = [t[2] for t in told]
+    stated = np.array([STATED.get(name) for name in source], dtype=object)
+    parts = [_seen(who, when, np.array(source, dtype=object), stated, None)]
+    living = events[(events["event"] != "DEATH").to_numpy(dtype=bool)]
+    parts.append(
+        _seen(living["subject"].to_numpy(dtype=np.int64), living["text"], "DS", "DSSTDTC", living["sequence"].to_numpy(dtype=float))
+    )
     for table, name, domain, variable in CONTACTS:
         rows = tables.get(table)
         if rows is not None and len(rows) and name in rows:
-            sequence = col.column(rows, "sequence").astype("float64").to_numpy()
-            parts.append(_seen(locate(rows, place), rows[name], domain, variable, sequence))
+            parts.append(_seen(locate(rows, place), rows[name], domain, variable, _sequences(rows)))
     every = pd.concat([part for part in parts if len(part)] or [parts[0]], ignore_index=True)
     allowed = LAST_ALIVE_SOURCES.get(conventions.last_alive_sources)
     return every[every["domain"].isin(allowed)].reset_index(drop=True) if allowed else every
+
+
+def _sequences(rows: pd.DataFrame) -> Floats:
+    """The sequence of each row: of a measurement joined from several records, the first that it has."""
+    found = col.numbers(rows, "sequence")
+    for name in ("longest_sequence", "short_axis_sequence", "state_sequence"):
+        found = np.where(np.isnan(found), col.numbers(rows, name), found)
+    return found
 
 
 def _seen(subject: Ints, values: "pd.Series[Any]", domain: Any, variable: Any, sequence: Any) -> pd.DataFrame:

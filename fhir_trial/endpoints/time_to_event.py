@@ -154,7 +154,7 @@ def _joined(endpoint: TimeToEvent, facts: Facts, start: Ints, found: tuple[Ends,
         np.full(len(subjects), f"{no_assessment}: censored at start", dtype=object),
         subjects["start_domain"].to_numpy(dtype=object).copy(),
         subjects["start_variable"].to_numpy(dtype=object).copy(),
-        np.full(len(subjects), np.nan),
+        subjects["start_sequence"].to_numpy(dtype=float).copy(),
     )
     ends.replace(censors.on != NO_DAY, censors)
     for i in np.flatnonzero([detail is not None for detail in details]):
