@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -137,7 +138,8 @@ class Analysis:
         events = self.data.frame("adverse_event")
         during = events[safety.emergent(events, self.adsl, self.conventions)]
         counted = _of(during, self.counted(name, arm, among)).groupby("subject")
-        return counted.agg(events=("sequence", "size"), grade=("grade", "max")).reset_index()
+        found = counted.agg(events=("sequence", "size"), grade=("grade", "max"), source_sequences=("sequence", _in_order)).reset_index()
+        return found.assign(source_domain="AE")
 
     def between(self, name: str, groups: Mapping[str, str], order: Sequence[str], strata: Mapping[str, Mapping[str, object]]) -> Between:
         """Groups of subjects (subject to group) compared in a time to an event, the first of `order` being the reference.
@@ -194,6 +196,10 @@ class Analysis:
             curve,
             self.data.synthetic,
         )
+
+
+def _in_order(sequences: "pd.Series[Any]") -> tuple[int, ...]:
+    return tuple(sorted(int(sequence) for sequence in sequences))
 
 
 def _of(rows: pd.DataFrame, wanted: set[str]) -> pd.DataFrame:

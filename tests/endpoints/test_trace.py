@@ -65,12 +65,17 @@ def test_each_response_is_of_a_record_of_its_date(records: dict[str, Rows], outp
     assert all(row["REASON"] and not row["SRCDOM"] for row in undated)
 
 
-def test_each_count_of_events_is_of_events_that_are_listed_with_their_record(records: dict[str, Rows], outputs: dict[str, Rows]) -> None:
+def test_each_count_of_events_is_of_events_that_are_listed_with_their_record(
+    records: dict[str, Rows], outputs: dict[str, Rows], results: Results
+) -> None:
     listed = outputs["adae.csv"]
     assert len(listed) == len(records["AE"])
     for row in listed:
         assert record(records, row)["AETERM"] == row["AETERM"]
     counted = [row for row in listed if row["TRTEMFL"] == "Y"]
+    behind = results["SAFETY"].subjects
+    named = {(s, str(n)) for s, numbers in zip(behind["subject"], behind["source_sequences"], strict=True) for n in numbers}
+    assert named == {(row["USUBJID"], row["AESEQ"]) for row in counted}
     for row in outputs["safety.csv"]:
         wanted = {"ARM": row["ARM"], "AESOC": row["AESOC"], "AEDECOD": row["AEDECOD"]}
         mine = [r for r in counted if all(value in ("TOTAL", "*ANY*", r[name]) for name, value in wanted.items())]
