@@ -39,11 +39,6 @@ RETRACTED = frozenset({"entered-in-error", "cancelled", "nullified"})
 HELD = frozenset({"preliminary", "registered", "draft", "proposed", "partial"})
 """Statuses of what is not yet, or no longer, a fact."""
 
-_SAID_ELSEWHERE = frozenset(
-    {"resourceType", "id", "meta", "text", "identifier", "implicitRules", "language", "status", "contained", "code"}
-)
-"""Elements that are no facts of a row, or that recognising the resource has read."""
-
 
 def is_ours(resource: Json) -> bool:
     """Whether the resource carries a business identifier of ours."""
@@ -70,8 +65,8 @@ class _Reader:
         self.people = People(apart, study)
         self.known: dict[str, str] = {}
         self.spellings = _spellings(apart)
-        self.unread: Counter[tuple[str, str]] = Counter()
-        self.first: dict[tuple[str, str], str] = {}
+        self.unread: Counter[str] = Counter()
+        self.first: dict[str, str] = {}
         self.first_of: dict[tuple[str, str], Entity] = {}
 
     def rows(self, mapping: RuleMapping, readings: list[Reading]) -> Rows:
@@ -139,12 +134,9 @@ class _Reader:
         row: Entity | None = reading.read(resource, self.known, fixed, problems)
         effect = "not read" if row is None else "read without it"
         self.findings.extend(_finding(place, path, problem, effect) for path, problem in problems)
-        for name in resource:
-            plain_name = name.removeprefix("_")
-            if plain_name not in _SAID_ELSEWHERE and not {name, plain_name} & reading.elements:
-                key = (reading.resource_type, plain_name)
-                self.unread[key] += 1
-                self.first.setdefault(key, place)
+        for path in set(reading.passed_over(resource)):
+            self.unread[path] += 1
+            self.first.setdefault(path, place)
         return row
 
     def _version(self, place: str) -> str | None:
@@ -169,12 +161,12 @@ class _Reader:
         self._say("not-read", place, field=None, found=said, expected="a resource that a rule of the mapping reads")
 
     def _say_unread_elements(self) -> None:
-        for (resource_type, name), count in sorted(self.unread.items()):
+        for path, count in sorted(self.unread.items()):
             self.findings.add(
                 Finding(
                     "element-not-read",
-                    self.first[resource_type, name],
-                    field=f"{resource_type}.{name}",
+                    self.first[path],
+                    field=path,
                     found=f"{count} resources",
                     severity="information",
                     effect="not carried",

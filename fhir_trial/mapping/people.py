@@ -17,8 +17,10 @@ class People:
         self.replaced: dict[str, str] = {place: target for place, r in resources.items() if (target := _replaced_by(r)) is not None}
         studies = {place: r for place, r in resources.items() if r.get("resourceType") == "ResearchStudy"}
         ours = {place for place, r in studies.items() if study in (r.get("id"), *_identifiers(r))}
-        # One study alone is the one that is meant, whatever its identifier.
-        self._others = set() if len(studies) == 1 else set(studies) - ours
+        ids = {str(resource.get("id")) for resource in resources.values()}
+        apart = {place for place in studies if place.partition("/")[2].rpartition(".")[0] not in ids}
+        # One study alone is the one that is meant, whatever its identifier; one that another resource contains is not.
+        self._others = set(studies) - (ours or (apart if len(apart) == 1 else set()))
         self._subjects = dict(self._named_subjects())
 
     def _named_subjects(self) -> Iterator[tuple[str, str]]:
@@ -49,6 +51,8 @@ class People:
         """The other study that a resource is, or is of; None for what is ours or of no study."""
         if place in self._others:
             return place
+        if resource.get("resourceType") == "ResearchStudy":
+            return None
         return next((study for study in map(local, references(resource)) if study in self._others), None)
 
 

@@ -72,16 +72,17 @@ def _worded(value: Any) -> Any:
     """The value with a text for every concept that has codings alone: the one its user chose, else the first that has words."""
     if isinstance(value, dict):
         changed = {name: _worded(item) for name, item in value.items()}
-        if "text" not in changed and (words := _words(changed.get("coding"))) is not None:
-            changed["text"] = words
+        if "text" not in changed and (text := words(changed.get("coding"))) is not None:
+            changed["text"] = text
         return changed
     return [_worded(item) for item in value] if isinstance(value, list) else value
 
 
-def _words(codings: Any) -> str | None:
+def words(codings: Any) -> str | None:
+    """What codings say in words: what their user chose, else the first of them, its code where it has no display."""
     listed = sorted(_objects(codings), key=lambda coding: coding.get("userSelected") is not True)
-    words = [c[name] for name in ("display", "code") for c in listed if isinstance(c.get(name), str) and c[name].strip()]
-    return words[0] if words else None
+    found = [c[name] for name in ("display", "code") for c in listed if isinstance(c.get(name), str) and c[name].strip()]
+    return found[0] if found else None
 
 
 def _inlined(resource: Json, known: dict[str, Json]) -> Json:

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from fhir_trial.data_files import data_dir
 from fhir_trial.fhir.shapes import shapes
 from fhir_trial.mapping.compile import Compiled, Compiler
+from fhir_trial.mapping.cover import cover, passed_over
 from fhir_trial.mapping.entity_map import EntityMap
 from fhir_trial.mapping.errors import RuleError
 from fhir_trial.mapping.mapping import RuleMapping
@@ -20,6 +21,9 @@ from fhir_trial.mapping.rules import EntityRules, load_rules, merged_rules, name
 from fhir_trial.mapping.writer import Json, Problems
 
 FOLDER = "reading"
+
+_NO_FACTS = frozenset({"resourceType", "id", "meta", "text", "identifier", "implicitRules", "language", "status", "contained"})
+"""Elements of a resource that are no facts of a row."""
 
 
 class ReadingRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,7 +52,9 @@ class Reading:
         self._when, self._unless = _tests(reading.when), _tests(reading.unless)
         self._read = compile_reader(compiled.root, compiled.members)
         self._also = [(name, compile_reader(root, compiled.members)) for name, root in compiled.also]
-        self.elements = frozenset(_elements(compiled))
+        self._cover = cover((compiled.root, *(root for _, root in compiled.also)))
+        # What a resource is recognised by has been read.
+        self._cover.members |= {path.partition(".")[0] for path in (*reading.when, *reading.unless)}
 
     def accepts(self, resource: Json) -> bool:
         """Whether the resource is of the type, with one of the values at each path that says so."""
@@ -67,6 +73,12 @@ class Reading:
         take_codes(values, problems)
         self._fill(resource, values)
         return build(self.type, values, "", problems)
+
+    def passed_over(self, resource: Json) -> Iterator[str]:
+        """The paths of the elements that the rules do not look at, what names or shows a resource left out."""
+        for path in passed_over(resource, [self._cover], self.resource_type):
+            if path.split(".")[1] not in _NO_FACTS:
+                yield path
 
     def _fill(self, resource: Json, values: dict[str, Any]) -> None:
         """Fields that such a resource never states."""
@@ -94,14 +106,6 @@ def _filled(template: str, resource: Json, values: dict[str, Any]) -> str | None
         return template
     value = resource.get("id") if template == "<id>" else values.get(template[1:-1])
     return None if value is None else str(value)
-
-
-def _elements(compiled: Compiled) -> Iterator[str]:
-    """The JSON names of the resource's own elements that the rules read."""
-    for root in (compiled.root, *(tree for _, tree in compiled.also)):
-        yield from (leaf.json for leaf in root.leaves)
-        yield from root.objects
-        yield from root.lists
 
 
 def load_readings(mapping: RuleMapping, folder: Path | None = None) -> list[Reading]:

@@ -19,7 +19,7 @@ from fhir_trial.fhir.json import decode, encode
 from fhir_trial.mapping.extensions import definitions
 
 HERE = Path(__file__).resolve().parent
-MUST_RUN = ("hapi", "validator", "notebook", "wheel", "spark")
+MUST_RUN = ("examples", "hapi", "validator", "notebook", "wheel", "spark")
 JAVA = ("java", "-Xmx1500m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dfile.encoding=UTF-8")
 
 Resource = dict[str, Any]
@@ -109,13 +109,13 @@ def hl7_validator() -> Iterator[Callable[..., Validate]]:
                 of_guide = [decode(line) for line in guide.read_bytes().splitlines()] if guide else []
                 known = stack.enter_context(written([*definitions(version), *of_guide]))
                 main = ["trial.Validate", version, str(known[0].parent)]
-                validators[version, guide] = _asking(stack.enter_context(running("hapi-validator", main)))
+                validators[version, guide] = asking(stack.enter_context(running("hapi-validator", main)))
             return validators[version, guide]
 
         yield start
 
 
-def _asking(process: subprocess.Popen[str]) -> Validate:
+def asking(process: subprocess.Popen[str]) -> Validate:
     def validate(resources: Iterable[Resource]) -> list[Issue]:
         listed = list(resources)
         assert process.stdin is not None
