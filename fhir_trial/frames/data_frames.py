@@ -1,11 +1,14 @@
-"""A view's table as a DataFrame of pandas."""
+"""A view's table as a DataFrame of pandas or polars."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 import pyarrow as pa
 
-from fhir_trial.errors import UsageError
+from fhir_trial.errors import UsageError, require
+
+if TYPE_CHECKING:
+    import polars
 
 Backing = Literal["arrow", "numpy"]
 
@@ -28,3 +31,16 @@ def to_pandas(table: pa.Table, backing: Backing = "arrow") -> pd.DataFrame:
     floats = [pa.field(field.name, pa.float64()) if pa.types.is_decimal(field.type) else field for field in table.schema]
     plain: pd.DataFrame = table.cast(pa.schema(floats)).to_pandas()
     return plain
+
+
+def to_polars(table: pa.Table) -> "polars.DataFrame":
+    """The table with the types it has, where polars is installed (`pip install "fhir_trial[polars]"`): decimals exact, lists as lists.
+
+    Raises `MissingExtra` without polars.
+
+    >>> to_polars(pa.table({"given": ["Anna", None]})).rows()
+    [('Anna',), (None,)]
+    """
+    module: Any = require("polars", "polars")
+    frame: polars.DataFrame = module.from_arrow(table)
+    return frame
