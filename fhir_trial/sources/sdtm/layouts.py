@@ -18,6 +18,8 @@ class Column:
     required: bool = False
     """A row without a value is left out; a file without the column cannot be used."""
     also: tuple[str, ...] = ()
+    keeps_row: bool = False
+    """Text that cannot be read leaves the row without a value instead of leaving the row out; the text is kept as a source column."""
     supplement: str | None = None
     """The label of the supplemental qualifier, where it is one."""
 
@@ -168,12 +170,20 @@ CM = Layout(
     (
         Column("CMSEQ", "sequence", INTEGER, required=True),
         Column("CMTRT", "name", required=True),
+        Column("CMDECOD", "preferred_term"),
+        Column("CMDOSE", "dose", AMOUNT, keeps_row=True),
+        Column("CMDOSU", "unit"),
+        Column("CMDOSFRQ", "frequency"),
+        Column("CMROUTE", "route"),
         Column("CMCAT", "category"),
         Column("CMINDC", "indication"),
         Column("CMSTDTC", "start", DATE),
         Column("CMENDTC", "end", DATE),
     ),
 )
+
+BODY_TESTS = frozenset({"BSA", "WEIGHT", "HEIGHT"})
+"""Tests of VS that are body measures; the others are vital signs."""
 
 VS = Layout(
     "vs",
@@ -189,7 +199,27 @@ VS = Layout(
         Column("VSDTC", "on", DATE),
     ),
     needs=(("VSSTRESN", "VSORRES"),),
-    only=("VSTESTCD", frozenset({"BSA", "WEIGHT", "HEIGHT"})),
+    only=("VSTESTCD", BODY_TESTS),
+)
+
+VITALS = Layout(
+    "vs",
+    (
+        Column("VSSEQ", "sequence", INTEGER, required=True),
+        Column("VSTESTCD", "test", required=True),
+        Column("VSTEST", "name"),
+        Column("VSPOS", "position"),
+        Column("VSORRES", "result"),
+        Column("VSORRESU", "result_unit"),
+        Column("VSSTRESC", "character"),
+        Column("VSSTRESN", "value", ROUNDED),
+        Column("VSSTRESU", "unit"),
+        Column("VSSTAT", "not_done", NOT_DONE),
+        Column("VSREASND", "reason"),
+        *VISIT,
+        Column("VSDTC", "on", DATE),
+    ),
+    needs=(("VSSTRESN", "VSORRES"),),
 )
 
 QS = Layout(

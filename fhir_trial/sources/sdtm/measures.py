@@ -6,9 +6,9 @@ from typing import Any
 
 from fhir_trial.fhir.units import convert
 from fhir_trial.sources.sdtm.files import RawDomain
-from fhir_trial.sources.sdtm.layouts import DM, QS, VS
+from fhir_trial.sources.sdtm.layouts import BODY_TESTS, DM, QS, VITALS, VS
 from fhir_trial.sources.sdtm.rows import LEFT_OUT, Reading, Record, records, unique
-from fhir_trial.sources.sdtm.values import converted, parse_amount
+from fhir_trial.sources.sdtm.values import converted, parse_amount, parse_rounded
 
 _KEY = ("subject", "sequence")
 
@@ -26,9 +26,33 @@ DM_UNITS = {"bsa": "m2", "weight": "kg", "height": "cm"}
 def body_measures(raw: RawDomain, reading: Reading) -> list[dict[str, Any]]:
     """Rows of the body measure table from VS."""
     kept = []
+    raw = raw.at(
+        [i for i, test in enumerate(raw.column("VSTESTCD")) if (test or "").upper() in {"", *BODY_TESTS}], ("USUBJID", *VS.variables)
+    )
     for record in unique(records(raw, VS, reading), _KEY, raw, VS, reading):
         if not record["not_done"] and (value := _value(record, raw, reading)) is not None:
             kept.append(record | {"study": reading.study, "value": value[0], "unit": value[1]})
+    return kept
+
+
+def vital_signs(raw: RawDomain, body: list[dict[str, Any]], reading: Reading) -> list[dict[str, Any]]:
+    """Rows of the vital sign table from VS: the tests that are no body measure, as numbers or not done."""
+    of_body = {"", *BODY_TESTS}
+    others = [index for index, test in enumerate(raw.column("VSTESTCD")) if (test or "").upper() not in of_body]
+    part = raw.at(others, ("USUBJID", *VITALS.variables))
+    kept = []
+    of_body_rows = [{name: row[name] for name in (*_KEY, "row")} for row in body]
+    rows = [*of_body_rows, *records(part, VITALS, reading)] if others else []
+    for record in unique(rows, _KEY, part, VITALS, reading)[len(of_body_rows) :]:
+        if record["value"] is None and not record["not_done"]:
+            try:
+                record |= {"value": parse_rounded(record["result"] or ""), "unit": record["result_unit"]}
+            except ValueError:
+                expected = "a number, or NOT DONE"
+                found = record["result"]
+                reading.report("not-a-number", raw, record["row"], "VSORRES", found=found, expected=expected, effect=LEFT_OUT)
+                continue
+        kept.append(record | {"study": reading.study, "unit": record["unit"] if record["value"] is not None else None})
     return kept
 
 
@@ -56,11 +80,20 @@ def _value(record: Record, raw: RawDomain, reading: Reading) -> tuple[Decimal, s
     return value, ucum
 
 
-def measures_of_dm(raw: RawDomain, rows: list[Record], known: list[dict[str, Any]], reading: Reading) -> list[dict[str, Any]]:
-    """Body measures from DM, of the tests that VS has not; numbered after a subject's own."""
+def last_numbers(raw: RawDomain | None) -> Counter[str]:
+    """Each subject's greatest VSSEQ, of rows that are left out too."""
     last: Counter[str] = Counter()
-    for record in known:
-        last[record["subject"]] = max(last[record["subject"]], record["sequence"])
+    for subject, text in zip(raw.column("USUBJID"), raw.column("VSSEQ"), strict=True) if raw is not None else ():
+        if subject is not None and (number := (text or "").removesuffix(".0")).isascii() and number.isdigit() and len(number) < 10:
+            last[subject] = max(last[subject], int(number))
+    return last
+
+
+def measures_of_dm(
+    raw: RawDomain, rows: list[Record], known: list[dict[str, Any]], taken: Counter[str], reading: Reading
+) -> list[dict[str, Any]]:
+    """Body measures from DM, of the tests that VS has not; numbered after those that a subject's VS has `taken`."""
+    last = Counter(taken)
     made: list[dict[str, Any]] = []
     for test in (test for test in DM_UNITS if test not in {record["test"] for record in known}):
         variable = DM.column(test).variable

@@ -13,6 +13,7 @@ from fhir_trial.domain.study import Drug, StudyDefinition
 from fhir_trial.domain.tables import TrialData, entity_schema
 from fhir_trial.errors import ConfigurationError, Finding, Findings, InputError, UsageError
 from fhir_trial.sources.sdtm import measures, subjects, treatment
+from fhir_trial.sources.sdtm.carrying import with_source_columns
 from fhir_trial.sources.sdtm.contacts import Contacts, contacts
 from fhir_trial.sources.sdtm.files import READERS, RawDomain, read_folder, read_frames
 from fhir_trial.sources.sdtm.following import consents, enrolled, link_responses, sites, states
@@ -94,6 +95,7 @@ def _assemble(raw: Mapping[str, RawDomain], study: StudyDefinition, reading: Rea
     _report_missing_facts(rows, study, reading.findings)
     rows["site"] = list(sites(rows["subject"]))
     tables = {name: pa.Table.from_pylist(part, schema=entity_schema(ENTITIES[name])) for name, part in rows.items()}
+    tables = with_source_columns(tables, raw, study, reading)
     about = parameters(raw.get("ts"), reading)
     return TrialData(
         study,
@@ -145,8 +147,11 @@ def _fill_dose_dates(demographics: list[Record], doses: list[dict[str, Any]]) ->
 
 def _measures(raw: Mapping[str, RawDomain], demographics: list[Record], reading: Reading) -> Rows:
     body = measures.body_measures(raw["vs"], reading) if "vs" in raw else []
-    of_dm = measures.measures_of_dm(raw["dm"], demographics, body, reading)
+    vitals = measures.vital_signs(raw["vs"], body, reading) if "vs" in raw else []
+    of_dm = measures.measures_of_dm(raw["dm"], demographics, body, measures.last_numbers(raw.get("vs")), reading)
     rows: Rows = {"body_measure": body + of_dm} if body or of_dm or "vs" in raw else {}
+    if "vs" in raw:
+        rows["vital_sign"] = vitals
     if "qs" in raw:
         rows["performance_status"] = measures.performance(raw["qs"], reading)
     if "lb" in raw:

@@ -12,6 +12,7 @@ from fhir_trial.sources.sdtm.files import Cells, RawDomain
 from fhir_trial.sources.sdtm.layouts import UNCARRIED_BY_NATURE, Column, Layout
 from fhir_trial.sources.sdtm.times import with_zone
 from fhir_trial.sources.sdtm.values import DATE, TEXT
+from fhir_trial.sources.sdtm.variables import is_carried
 
 Record = dict[str, Any]
 """A row as domain fields (None where blank), `subject` among them, and `row`, its number in the file."""
@@ -61,6 +62,8 @@ def report_uncarried(raw: RawDomain, layout: Layout | None, reading: Reading) ->
     """One information of the file's variables that have no field, or of a whole file that has none."""
     known = layout.variables if layout is not None else frozenset()
     left = [name for name in raw.variables if name not in known | UNCARRIED_BY_NATURE and f"{name}CD" not in known]
+    if layout is not None:
+        left = [name for name in left if not is_carried(raw.name, name)]
     if left and len(raw):
         what = "variables" if layout is not None else "domain"
         found = f"{len(raw)} rows of {', '.join(left)}"
@@ -117,6 +120,7 @@ def _values(raw: RawDomain, column: Column, reading: Reading, bad: set[int]) -> 
         _report_missing(raw, column, values, reading, bad)
     if _BAD in memo.values():
         _report_unreadable(raw, column, values, texts, reading, bad)
+        values = [None if value is _BAD else value for value in values]
     if column.kind is DATE:
         _report_times(raw, column, texts, memo, reading)
     return values
@@ -148,11 +152,16 @@ def _report_missing(raw: RawDomain, column: Column, values: list[Any], reading: 
 
 
 def _report_unreadable(raw: RawDomain, column: Column, values: list[Any], texts: Cells, reading: Reading, bad: set[int]) -> None:
+    kind = column.kind
+    severity, effect = ("warning", "kept as text") if column.keeps_row else ("error", LEFT_OUT)
     for index, value in enumerate(values):
         if value is _BAD:
-            bad.add(index)
-            kind, found = column.kind, texts[index]
-            reading.report(kind.finding, raw, raw.rows[index], column.variable, found=found, expected=kind.expected, effect=LEFT_OUT)
+            if not column.keeps_row:
+                bad.add(index)
+            reading.report(
+                kind.finding, raw, raw.rows[index], column.variable, found=texts[index], expected=kind.expected, severity=severity,
+                effect=effect,
+            )  # fmt: skip
 
 
 def _report_times(raw: RawDomain, column: Column, texts: Cells, memo: dict[str, Any], reading: Reading) -> None:

@@ -1,6 +1,7 @@
 """SDTMIG 3.4's variables of the domains that are written: type, core designation, whether they are timing, label. Data: `variables.csv`."""
 
 import csv
+import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -103,3 +104,24 @@ def _is_decimal(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+WITHHELD = frozenset({"INVID", "INVNAM"})
+"""Variables that identify people beside the subject."""
+
+_TIMING = re.compile(
+    r"VISIT|VISITNUM|VISITDY|TAETORD|EPOCH"
+    r"|[A-Z]{2}(DTC|STDTC|ENDTC|DY|STDY|ENDY|DUR|TPT|TPTNUM|ELTM|TPTREF|RFTDTC|STRF|ENRF|EVLINT|EVINTX|STRTPT|STTPT|ENRTPT|ENTPT)"
+)
+
+
+def is_carried(domain: str, variable: str) -> bool:
+    """Whether a domain's variable is kept where no field says it.
+
+    >>> is_carried("ae", "AELLT"), is_carried("ae", "AEDY"), is_carried("ae", "AEXYZ"), is_carried("dm", "INVNAM")
+    (True, True, False, False)
+    """
+    if variable in WITHHELD:
+        return False
+    general = _TIMING.fullmatch(variable) is not None and (variable[:2] == domain.upper() or not variable.startswith(domain.upper()))
+    return (domain, variable) in variables() or general

@@ -1,0 +1,219 @@
+"""The rows of the tables as lines of SDTM: the domains and columns that are read, by the same layouts."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from fhir_trial.domain.study import StudyDefinition
+from fhir_trial.sources.sdtm.contacts import STATED
+from fhir_trial.sources.sdtm.datasets import Line
+from fhir_trial.sources.sdtm.laboratory import standard_result
+from fhir_trial.sources.sdtm.layouts import AE, CM, CRITERIA, DM, DS, EX, LB, QS, RESPONSE_TESTS, RS, TR, TU, VITALS, VS, Layout
+from fhir_trial.sources.sdtm.lesions import ROLES
+from fhir_trial.sources.sdtm.measurements import STATES
+from fhir_trial.sources.sdtm.treatment import cycle_of
+from fhir_trial.sources.sdtm.values import format_decimal
+
+Fields = dict[str, Any]
+"""A row as domain fields."""
+
+Rows = Mapping[str, Iterable[Fields]]
+"""Entity to its rows."""
+
+
+class Written(NamedTuple):
+    """One line of a domain, the source columns of its row (None for a supplemental qualifier), and which of the row's lines it is."""
+
+    domain: str
+    line: Line
+    columns: list[dict[str, str | None]] | None = None
+    record: str | None = None
+
+
+_SUPPLEMENT = ("STUDYID", "RDOMAIN", "USUBJID", "IDVAR", "IDVARVAL", "QNAM", "QLABEL", "QVAL")
+_STATE_TERMS = {state: term for term, state in reversed(STATES.items())}
+_TEST_NAMES = {
+    "BSA": "Body Surface Area",
+    "WEIGHT": "Weight",
+    "HEIGHT": "Height",
+    "ECOG101": "ECOG1-Performance Status",
+    "LDIAM": "Longest Diameter",
+    "LPERP": "Longest Perpendicular",
+    "TUMSTATE": "Tumor State",
+    "SUMDIAM": "Sum of Diameter",
+    "TUMIDENT": "Tumor Identification",
+    "TUSPLIT": "Tumor Split",
+    "TUMERGE": "Tumor Merged",
+    "OVRLRESP": "Overall Response",
+    "TRGRESP": "Target Response",
+    "NTRGRESP": "Non-target Response",
+    "NEWLPROG": "New Lesion Progression",
+    "TMRESP": "Tumor Marker Response",
+}
+
+
+def written(rows: Rows, study: StudyDefinition) -> list[Written]:
+    """The lines of every row, by the fields alone: source columns are not laid over them yet."""
+    lines = Lines(study)
+    patients = {record["subject"]: record for record in rows.get("patient", ())}
+    for record in rows.get("subject", ()):
+        _subject(record, patients.get(record["subject"], {}), lines)
+    _treatment(rows, lines)
+    _measures(rows, lines)
+    _tumours(rows, lines)
+    return lines.written
+
+
+class Lines:
+    """The lines as they come together."""
+
+    def __init__(self, study: StudyDefinition) -> None:
+        """None yet."""
+        self.study = study
+        self.written: list[Written] = []
+
+    def add(self, layout: Layout, fields: Fields, record: str | None = None, **more: str) -> None:
+        """Add a row; its supplemental qualifiers go to SUPP--, and a further variable stands as `more` says."""
+        line = {"STUDYID": self.study.id, "DOMAIN": layout.domain.upper(), "USUBJID": fields["subject"]} | more
+        columns = fields.get("source_columns")
+        self.written.append(Written(layout.domain, line, [] if columns is None else columns, record))
+        for column in layout.columns:
+            value = fields.get(column.field)
+            if value is None:
+                continue
+            text = column.kind.format(value)
+            if column.supplement is None:
+                line[column.variable] = text
+            else:
+                self._supplement(line, layout, (column.variable, column.supplement, text))
+
+    def _supplement(self, line: Line, layout: Layout, qualifier: tuple[str, str, str]) -> None:
+        key = f"{layout.domain.upper()}SEQ"
+        values = (self.study.id, layout.domain.upper(), line["USUBJID"], key, line[key], *qualifier)
+        self.written.append(Written(f"supp{layout.domain}", dict(zip(_SUPPLEMENT, values, strict=True))))
+
+
+def _subject(record: Fields, patient: Fields, lines: Lines) -> None:
+    fields = patient | record | _arms(record, lines.study)
+    fields["dead"] = True if patient.get("dead") or patient.get("death_date") else None
+    fields["reference_start"] = record["enrolled_on"] if record["enrolled_source"] == "RFSTDTC" else None
+    fields["last_alive"] = next((c["on"] for c in record["contacts"] or () if c["source"] == STATED), None)
+    lines.add(DM, fields)
+    for event in record["dispositions"] or ():
+        of_subject = {"subject": record["subject"], "source_columns": record.get("source_columns")}
+        lines.add(DS, event | of_subject, f"DS {event['sequence']}")
+
+
+def _arms(record: Fields, study: StudyDefinition) -> Fields:
+    codes = {arm.name: arm.code or arm.name for arm in study.arms}
+    fields: Fields = {}
+    for name in ("arm_planned", "arm_actual"):
+        arm = record[name]
+        if arm is None and record["state"] == "screen-failure":
+            fields |= {name: "Screen Failure", f"{name}_code": "SCRNFAIL"}
+        elif arm is not None:
+            fields |= {name: arm, f"{name}_code": codes.get(arm, arm)}
+    return fields
+
+
+def _treatment(rows: Rows, lines: Lines) -> None:
+    for record in rows.get("dose", ()):
+        fields = record | {"not_done": True if record["status"] == "not-done" else None}
+        fields["stopped"] = True if record["status"] == "stopped" else None
+        fields["cycle"] = None if record["cycle"] == cycle_of(record["visit"]) else record["cycle"]
+        lines.add(EX, fields)
+    for record in rows.get("adverse_event", ()):
+        flags = {c["criterion"]: c["present"] for c in record["criteria"] or () if c["criterion"] in CRITERIA.values()}
+        lines.add(AE, record | flags)
+    for record in rows.get("therapy", ()):
+        lines.add(CM, record)
+
+
+def _measures(rows: Rows, lines: Lines) -> None:
+    for record in rows.get("body_measure", ()):
+        value, test = format_decimal(record["value"]), VS.column("test").kind.format(record["test"])
+        result = {"result": value, "result_unit": record["unit"], "value": value}
+        lines.add(VS, record | result, VSTEST=_TEST_NAMES[test], VSSTRESC=value)
+    for record in rows.get("vital_sign", ()):
+        number = None if record["value"] is None else format_decimal(record["value"])
+        lines.add(VITALS, record | {"result": number, "character": number, "result_unit": record["unit"]})
+    for record in rows.get("performance_status", ()):
+        score = str(record["score"])
+        lines.add(QS, record | {"test": "ECOG101"}, QSTEST=_TEST_NAMES["ECOG101"], QSORRES=score, QSSTRESC=score)
+    for record in rows.get("laboratory", ()):
+        lines.add(LB, record | standard_result(record))
+
+
+def _tumours(rows: Rows, lines: Lines) -> None:
+    for record in rows.get("lesion", ()):
+        _lesion(record, lines)
+    for record in rows.get("measurement", ()):
+        _measurement(record, lines)
+    for record in rows.get("sum_of_diameters", ()):
+        _length(record, ("SUMDIAM", record["sum_mm"], record["sequence"]), lines)
+    codes = {value: code for code, value in RESPONSE_TESTS.items()}
+    for record in rows.get("response", ()):
+        code = codes[record["test"]]
+        original = {"RSORRES": record["value"]} if record["value"] is not None else {}
+        lines.add(RS, record, RSTEST=_TEST_NAMES[code], **original)
+
+
+_RELATIONS = {"split": ("TUSPLIT", "SPLIT FROM"), "merged": ("TUMERGE", "MERGED WITH")}
+
+
+def _lesion(record: Fields, lines: Lines) -> None:
+    """A lesion's identification, and without a visit its split from or merge with another."""
+    term = _identification(record)
+    lines.add(TU, record | {"test": "TUMIDENT", "result": term}, "TUMIDENT", TUTEST=_TEST_NAMES["TUMIDENT"], TUORRES=term)
+    if record["relation"] in _RELATIONS:
+        test, words = _RELATIONS[record["relation"]]
+        names = ("subject", "evaluator", "evaluator_id", "lesion", "source_columns")
+        result = f"{words} {record['origin']}"
+        related = {name: record.get(name) for name in names} | {"test": test, "result": result}
+        lines.add(TU, related, test, TUTEST=_TEST_NAMES[test], TUORRES=result)
+
+
+def _identification(record: Fields) -> str:
+    """The term for a lesion's role, and for whether it is a node where its place does not say so."""
+    by_place = None if record["organ"] is None else "LYMPH NODE" in record["organ"].upper()
+    nodal = None if record["nodal"] == by_place else record["nodal"]
+    terms = {meaning: term for term, meaning in ROLES.items()}
+    return terms.get((record["role"], nodal), terms[record["role"], None])
+
+
+def _measurement(record: Fields, lines: Lines) -> None:
+    """A row for each diameter that was recorded, and one for the state where no diameter's row without a length can say it."""
+    diameters = [
+        (test, record[f"{name}_mm"], record[f"{name}_sequence"])
+        for test, name in (("LDIAM", "longest"), ("LPERP", "short_axis"))
+        if record[f"{name}_mm"] is not None or record[f"{name}_sequence"] is not None
+    ]
+    measured = any(size is not None for _, size, _ in diameters)
+    blank = any(size is None for _, size, _ in diameters)
+    unread = record["state"] in ("not-done", "not-evaluable")
+    state_apart = record["state_sequence"] is not None or (record["state"] is not None and (not blank or (unread and measured)))
+    for test, size, sequence in diameters:
+        if size is not None:
+            _length(record, (test, size, sequence), lines)
+        else:
+            _state(record, (test, "not-done" if state_apart or record["state"] is None else record["state"], sequence), lines)
+    if state_apart or not diameters:
+        _state(record, ("TUMSTATE", record["state"], record["state_sequence"]), lines)
+
+
+def _length(record: Fields, result: tuple[str, Any, int | None], lines: Lines) -> None:
+    test, size, sequence = result
+    text = format_decimal(size)
+    fields = record | {"test": test, "sequence": sequence, "reason": None, "result": text, "result_unit": "mm"}
+    fields |= {"character": text, "number": text, "unit": "mm"}
+    lines.add(TR, fields, test, TRTEST=_TEST_NAMES[test])
+
+
+def _state(record: Fields, result: tuple[str, str | None, int | None], lines: Lines) -> None:
+    test, state, sequence = result
+    fields = record | {"test": test, "sequence": sequence}
+    if state == "not-done" or state is None:
+        fields |= {"not_done": True}
+    else:
+        term = f"MERGED WITH {record['merged_with']}" if state == "merged" else _STATE_TERMS[state]
+        fields |= {"result": term, "character": term}
+    lines.add(TR, fields, test, TRTEST=_TEST_NAMES[test])
