@@ -147,6 +147,8 @@ class Decisions:
         ours = item.resource or {}
         if last.base is None or last.source is None:
             return item
+        if not last.is_as_remembered(theirs):  # a write of ours whose answer was lost, over what had been accepted
+            return self._against_change(replace(item, action="conflict"), theirs, last)
         if last.is_ours_unchanged(ours):
             return replace(item, action="unchanged", differences=(), reason="differs from the server as was settled")
         return self._merged(item, merge(ours, theirs, last.base).resource, theirs, "update")

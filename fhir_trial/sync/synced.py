@@ -22,6 +22,10 @@ class Synced:
         """Whether the server holds what we last saw or sent there."""
         return digest(theirs) in self.digests
 
+    def is_as_remembered(self, theirs: Resource) -> bool:
+        """Whether the server holds what it held at the last sync, and nothing that was sent since and whose answer was lost."""
+        return bool(self.digests) and digest(theirs) == self.digests[0]
+
     def is_ours_unchanged(self, ours: Resource) -> bool:
         """Whether the source says what it said then."""
         said = digest(ours)
