@@ -28,6 +28,7 @@ class Population(Entity, frozen=True, kw_only=True):
     study: str
     endpoint: str
     arm: str | None = None
+    preset: str
     name: str
     members: tuple[Member, ...] = ()
 
@@ -70,6 +71,7 @@ class Provenance(Entity, frozen=True, kw_only=True):
     study: str
     endpoint: str
     arm: str | None = None
+    preset: str
     software: str
     digest: str
     recorded: When

@@ -45,10 +45,10 @@ def _rows(data: TrialData, results: Results, recorded: When) -> Iterator[tuple[s
             url = measure_url(result)
             yield "measure", Measure(**common, url=url, title=result.label, description=f"Population: {result.population}")
         members = tuple(Member(study=result.study, subject=str(subject)) for subject in result.subjects["subject"])
-        name = f"{result.study} {result.endpoint}{f', {result.arm}' if result.arm else ''}: subjects counted"
-        yield "population", Population(**common, arm=result.arm, name=name, members=members)
+        name = f"{result.study} {result.endpoint}{f', {result.arm}' if result.arm else ''}: subjects counted under {result.preset}"
+        yield "population", Population(**common, arm=result.arm, preset=result.preset, name=name, members=members)
         yield "result", result_row(result, period)
-        yield "provenance", Provenance(**common, arm=result.arm, software=software, digest=digest, recorded=recorded)
+        yield "provenance", Provenance(**common, arm=result.arm, preset=result.preset, software=software, digest=digest, recorded=recorded)
 
 
 def measure_url(result: EndpointResult) -> str:

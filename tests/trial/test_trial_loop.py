@@ -12,12 +12,14 @@ from loop_runs import STUDY, VERSIONS, Ran
 
 from fhir_trial.config import Server
 from fhir_trial.domain.entities import Result
+from fhir_trial.endpoints.conventions import for_study
 from fhir_trial.errors import ConfigurationError
 from fhir_trial.mapping import load
 from fhir_trial.trial import demo as loop
 from fhir_trial.trial.connection import connect, connect_embedded
 from fhir_trial.trial.demo import Disagreement, clean, demo, store_file
 from fhir_trial.trial.exchange import pull_study
+from fhir_trial.trial.opened import OpenTrial
 from fhir_trial.trial.publish import measure_url, result_row
 from fhir_trial.trial.resources import is_synthetic
 from fhir_trial.validate import validate
@@ -163,3 +165,18 @@ def test_a_server_that_is_no_research_store_gets_no_patient(small: Callable[[str
 def test_a_server_of_another_version_is_refused(named_server: Callable[[bool], Server]) -> None:
     with pytest.raises(ConfigurationError, match=r"4\.0\.1"):
         connect(named_server(True), "r5")
+
+
+def test_results_under_other_conventions_stand_beside_the_protocols(small: Callable[[str], Ran]) -> None:
+    ran = small("r4")
+    store = f"embedded:{store_file(ran.folder, STUDY, ran.fhir)}"
+    opened = OpenTrial(ran.done.study, Server("embedded", store, research_store=True), None, ran.fhir)
+    opened.pull()
+    under = for_study(ran.done.study, "ema")
+    report = opened.publish(opened.analyse(under))
+    assert report.written == 3 * len(ran.done.results)  # what is measured is the same
+    mapping = load(ran.fhir, ran.done.study)
+    rows = [mapping["result"].from_fhir(r) for r in on_server(ran) if mapping.entity_of(r) == "result"]
+    presets = Counter(row.preset for row in rows)
+    assert presets == {"protocol": len(ran.done.results), "ema": len(ran.done.results)}
+    assert opened.publish(opened.analyse(under)).written == 0
