@@ -14,7 +14,7 @@ Contacts = dict[str, set[tuple[str, str]]]
 STATED = "DM"
 """Source of a last date known alive that DM states, which goes before every other."""
 
-_MAPPED = frozenset({"vs", "qs"})
+_MAPPED = frozenset({"vs", "qs", "lb"})
 """Domains whose rows are read for their own sake too: a bad date is named there."""
 
 
