@@ -126,3 +126,12 @@ def test_the_overview_and_the_listings(analysed: Analysed) -> None:
     deaths = safety_overview.deaths(tables, adsl, CONVENTIONS)
     assert set(deaths["subject"]) == set(theirs.index[theirs["DTHFL"] == "Y"])
     assert deaths["on_treatment"].all()
+
+
+def test_by_actual_arm(pilot: Any) -> None:
+    conventions = CONVENTIONS.with_settings({"arm": "actual"})
+    tables = pilot.tables("cdiscpilotsdtm")
+    facts = gather(tables, respond(tables, conventions).of_evaluator(), conventions)
+    adsl = subjects.adsl(tables, facts, STUDY, conventions)
+    rows = safety_overview.overview(tables, adsl, conventions).set_index(["arm", "category"])
+    assert [int(rows.loc[(arm, "any"), "subjects"]) for arm in ARMS] == [65, 84, 69]
