@@ -18,4 +18,15 @@ def without_arm(resource: Resource, theirs: Resource | None = None) -> Resource:
     if not hidden:
         return resource
     kept = {name: value for name, value in (theirs or {}).items() if name in hidden}
-    return {name: value for name, value in resource.items() if name not in hidden} | kept
+    columns = [each for each in (theirs or {}).get("extension", ()) if _says_arm(each)]
+    shown = {name: value for name, value in resource.items() if name not in hidden} | kept
+    if extensions := [each for each in shown.pop("extension", ()) if not _says_arm(each)] + columns:
+        shown["extension"] = extensions
+    return shown
+
+
+def _says_arm(extension: Resource) -> bool:
+    """Whether an extension is a column of the source (ARM, ARMCD, ACTARM, ARMNRS...) that says the arm or why there is none."""
+    if not str(extension.get("url")).endswith("/source-column"):
+        return False
+    return any("ARM" in str(part.get("valueString")) for part in extension.get("extension", ()) if part.get("url") == "name")

@@ -57,7 +57,8 @@ def test_the_pilot_study_has_its_known_counts(pilot):
     assert counts == {
         "organization": 1, "site": 17, "eligibility": 1, "enrollment": 1, "consent": 0, "study": 1,
         "medication": 2, "patient": 306, "subject": 306, "dose": 591, "therapy": 7510, "adverse_event": 1191,
-        "body_measure": 2304, "vital_sign": 27339, "laboratory": 59580, "lesion": 75, "measurement": 312, "sum_of_diameters": 0, "response": 66,
+        "body_measure": 2304, "vital_sign": 27339,
+        "laboratory": 59580, "lesion": 75, "measurement": 312, "sum_of_diameters": 0, "response": 66,
     }  # fmt: skip
     subjects = pilot.rows("subject")
     assert sum(len(s.dispositions) for s in subjects) == 850
