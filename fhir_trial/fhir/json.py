@@ -63,6 +63,15 @@ def repeated_keys(data: bytes | str, place: str = "JSON") -> list[Finding]:
     return [Finding("repeated-key", place, field=name, found=found, expected=expected, effect=effect) for name, found in counts.items()]
 
 
+def ambiguities(data: bytes, value: Any, place: str) -> list[Finding]:
+    """The repeated keys of JSON that `decode` has made `value` of; looked for only where `value` is written shorter than `data`.
+
+    >>> len(ambiguities(b'{"id": 1}', {"id": 1}, "a")), len(ambiguities(b'{"id":1,"id":2}', {"id": 2}, "a"))
+    (0, 1)
+    """
+    return [] if len(encode(value)) >= len(data.strip()) else repeated_keys(data, place)
+
+
 def encode(value: Any) -> bytes:
     """The shortest JSON of `value`; members keep their order, decimals their digits.
 

@@ -89,6 +89,11 @@ def _validator() -> Any:
 
 
 def _schema_findings(document: Any, place: str) -> Iterator[Finding]:
+    # The library reports each missing key by itself, and each time with all of them: once is enough.
+    yield from dict.fromkeys(_all_schema_findings(document, place))
+
+
+def _all_schema_findings(document: Any, place: str) -> Iterator[Finding]:
     for error in _validator().iter_errors(document):
         member = ".".join(str(step) for step in error.absolute_path)
         found = str(error.instance) if isinstance(error.instance, str) else None

@@ -148,7 +148,7 @@ def read_manifest(folder: Path | str) -> Manifest | None:
 def read_folder(folder: Path | str) -> Iterator[Resource]:
     """All resources of a folder; where it has a manifest, each file's count and sha256 must be what it says.
 
-    `InputError` for what is short, changed, not JSON or no resource, with file and line; raised at the end of the file concerned.
+    `InputError` for what is short, changed, not JSON or no resource, with file and line; raised after the last file, for all of them.
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
@@ -156,10 +156,15 @@ def read_folder(folder: Path | str) -> Iterator[Resource]:
     stated = {entry.name: entry for entry in manifest.files} if manifest else {}
     if not names and manifest is None:
         raise InputError([Finding("nothing-to-read", str(folder), expected="files named <ResourceType>.ndjson")])
+    findings = Findings()
     for name in names:
         if Path(name).name != name:
             raise InputError([Finding("strange-file-name", str(folder / MANIFEST), expected="names of files in the folder")])
-        yield from _read_file(folder / name, stated.get(name))
+        try:
+            yield from _read_file(folder / name, stated.get(name))
+        except InputError as error:
+            findings.extend(error.findings)
+    findings.raise_errors()
 
 
 def _read_file(path: Path, stated: FileEntry | None) -> Iterator[Resource]:
@@ -176,6 +181,7 @@ def _read_file(path: Path, stated: FileEntry | None) -> Iterator[Resource]:
             except InputError as error:
                 findings.extend(error.findings)
                 continue
+            findings.extend(json.ambiguities(line, resource, f"{path} line {number}"))
             if isinstance(resource, dict) and isinstance(resource.get("resourceType"), str):
                 yield resource
             else:

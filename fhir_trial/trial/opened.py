@@ -12,7 +12,7 @@ from fhir_trial.endpoints.analyse import Results, analyse
 from fhir_trial.endpoints.conventions import Conventions
 from fhir_trial.errors import ConfigurationError, Finding, Findings, InputError, UsageError
 from fhir_trial.fhir.bundles import resources
-from fhir_trial.fhir.json import decode
+from fhir_trial.fhir.json import ambiguities, decode
 from fhir_trial.fhir.versions import DEFAULT
 from fhir_trial.progress import Progress, silent
 from fhir_trial.sources.odm_rows import read_odm_data
@@ -51,7 +51,9 @@ def read_resources(folder: Path, findings: Findings) -> Iterator[dict[str, Any]]
         yield from read_folder(folder)
     for path in _bundles(folder):
         try:
-            document = decode(path.read_bytes(), path.name)
+            data = path.read_bytes()
+            document = decode(data, path.name)
+            findings.extend(ambiguities(data, document, path.name))
         except InputError as error:
             findings.extend(error.findings)
             continue

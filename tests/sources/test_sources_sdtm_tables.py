@@ -18,7 +18,8 @@ def test_a_clean_trial_has_no_finding_but_what_is_not_carried(read, found, domai
     assert counts == {
         "organization": 1, "site": 0, "eligibility": 0, "enrollment": 1, "consent": 3, "study": 1,
             "medication": 1, "patient": 3, "subject": 3, "dose": 3, "therapy": 1, "adverse_event": 2,
-        "body_measure": 2, "vital_sign": 1, "performance_status": 1, "laboratory": 3, "lesion": 3, "measurement": 4, "sum_of_diameters": 1, "response": 2,
+        "body_measure": 2, "vital_sign": 1,
+        "performance_status": 1, "laboratory": 3, "lesion": 3, "measurement": 4, "sum_of_diameters": 1, "response": 2,
     }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """SDTM files as raw domains: every value text or None, every unreadable file or row a finding."""
 
+import codecs
 import csv
 import datetime as dt
 import io
@@ -99,6 +100,8 @@ def read_folder(folder: Path, names: Mapping[str, str], findings: Findings) -> d
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
     files: dict[str, Path] = {}
+    for path in sorted(p for p in folder.iterdir() if p.is_dir() and p.suffix.lower() in READERS):
+        findings.add(Finding("not-a-file", path.name, found="a folder", expected=f"a file of {path.suffix} data", effect="it is not read"))
     for path in sorted(p for p in folder.iterdir() if p.is_file() and _is_data_set(p)):
         if (first := files.setdefault(path.stem.lower(), path)) != path:
             findings.add(Finding("ambiguous-file", path.name, expected=f"one file a domain; {first.name} is used and this one is not"))
@@ -152,6 +155,9 @@ def read_file(domain: str, path: Path, findings: Findings) -> RawDomain | None:
 
 def _read_csv(domain: str, path: Path, findings: Findings) -> RawDomain | None:
     data = path.read_bytes()
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        findings.add(Finding("wrong-encoding", path.name, found="UTF-16", expected="UTF-8", effect="the file is not read"))
+        return None
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -167,6 +173,10 @@ def _read_csv(domain: str, path: Path, findings: Findings) -> RawDomain | None:
     if not lines or not any(name.strip() for name in lines[0]):
         findings.add(Finding("empty-file", path.name, expected="a header and rows", effect="the file is not read"))
         return None
+    if (separator := _other_separator(lines[0])) is not None:
+        expected = "cells separated by commas, and numbers with a decimal point"
+        findings.add(Finding("wrong-separator", path.name, found=separator, expected=expected, effect="the file is not read"))
+        return None
     header = [name.strip().upper() for name in lines[0]]
     numbered = [(number, line) for number, line in enumerate(lines[1:], start=1) if line]
     whole = [(number, line) for number, line in numbered if len(line) == len(header)]
@@ -176,6 +186,13 @@ def _read_csv(domain: str, path: Path, findings: Findings) -> RawDomain | None:
             findings.add(Finding("ragged-row", path.name, row=number, found=found, expected=expected, effect="the row is left out"))
     columns: list[Any] = list(zip(*(line for _, line in whole), strict=True)) if whole else [[] for _ in header]
     return _checked(domain, path.name, header, columns, [number for number, _ in whole], findings)
+
+
+def _other_separator(header: list[str]) -> str | None:
+    """What separates the names of a header that is one cell to CSV's rules; None for a single name."""
+    if len(header) != 1:
+        return None
+    return next((name for sign, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")) if sign in header[0]), None)
 
 
 def _read_parquet(domain: str, path: Path, findings: Findings) -> RawDomain | None:

@@ -11,7 +11,7 @@ from fhir_trial.errors import Finding, Findings
 from fhir_trial.sources.sdtm.files import Cells, RawDomain
 from fhir_trial.sources.sdtm.layouts import UNCARRIED_BY_NATURE, Column, Layout
 from fhir_trial.sources.sdtm.times import with_zone
-from fhir_trial.sources.sdtm.values import DATE, TEXT
+from fhir_trial.sources.sdtm.values import DATE, TEXT, expectation
 from fhir_trial.sources.sdtm.variables import is_carried
 
 Record = dict[str, Any]
@@ -158,10 +158,11 @@ def _report_unreadable(raw: RawDomain, column: Column, values: list[Any], texts:
         if value is _BAD:
             if not column.keeps_row:
                 bad.add(index)
+            text = texts[index] or ""
+            expected = expectation(kind, text)
             reading.report(
-                kind.finding, raw, raw.rows[index], column.variable, found=texts[index], expected=kind.expected, severity=severity,
-                effect=effect,
-            )  # fmt: skip
+                kind.finding, raw, raw.rows[index], column.variable, found=text, expected=expected, severity=severity, effect=effect
+            )
 
 
 def _report_times(raw: RawDomain, column: Column, texts: Cells, memo: dict[str, Any], reading: Reading) -> None:

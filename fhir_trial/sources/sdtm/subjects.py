@@ -89,7 +89,9 @@ def subjects(
 ) -> list[dict[str, Any]]:
     """Rows of the subject table, without contacts."""
     arms = _Arms(study, raw, reading)
-    return [_subject(record, events.get(record["subject"], []), arms, reading) for record in rows]
+    people = [_subject(record, events.get(record["subject"], []), arms, reading) for record in rows]
+    arms.report()
+    return people
 
 
 def _subject(record: Record, events: list[Record], arms: "_Arms", reading: Reading) -> dict[str, Any]:
@@ -157,6 +159,7 @@ class _Arms:
         self._known = {key.upper(): arm.name for arm in study.arms for key in (arm.name, arm.code) if key is not None}
         self._expected = ", ".join(f"{arm.code} ({arm.name})" if arm.code else arm.name for arm in study.arms)
         self._raw, self._reading = raw, reading
+        self._unknown: dict[str, list[tuple[int, str]]] = {}
 
     def resolve(self, record: Record, field: str) -> tuple[str | None, str | None]:
         """The arm's name, or what stands in its place; an arm that the study lacks is kept as recorded, with a finding."""
@@ -169,8 +172,22 @@ class _Arms:
         found = name or code
         if found is not None:
             variable = DM.column(field if name is not None else f"{field}_code").variable
-            self._reading.report(
-                "unknown-code", self._raw, record["row"], variable, found=found, expected=f"one of {self._expected}", severity="warning",
-                effect="kept as recorded",
-            )  # fmt: skip
+            self._unknown.setdefault(found, []).append((record["row"], variable))
         return found, None
+
+    def report(self) -> None:
+        """One warning of each arm that the study lacks, at the first subject who has it."""
+        for found, places in self._unknown.items():
+            row, variable = places[0]
+            count = len({row for row, _ in places})
+            effect = "kept as recorded" if count == 1 else f"kept as recorded, of {count} subjects"
+            self._reading.report(
+                "unknown-code",
+                self._raw,
+                row,
+                variable,
+                found=found,
+                expected=f"one of {self._expected}",
+                severity="warning",
+                effect=effect,
+            )

@@ -12,6 +12,10 @@ from fhir_trial.domain.entities import When
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
+_DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")
+_LOCAL_DATE = re.compile(r"\d{1,2}[./-]\d{1,2}[./-](\d{2}|\d{4})|\d{1,2}[ -]?[A-Za-z]{3}[ -]?(\d{2}|\d{4})|(19|20)\d{6}")
+
+
 @dataclass(frozen=True)
 class Kind:
     """How a value is read and written; `finding` names what text that cannot be read is, `expected` what it should be."""
@@ -20,6 +24,21 @@ class Kind:
     format: Callable[[Any], str]
     finding: str
     expected: str
+
+
+def expectation(kind: Kind, text: str) -> str:
+    """What a kind expects, with a hint where the text is in a local format that is not guessed at.
+
+    >>> expectation(AMOUNT, "1,5")
+    'a number that is not negative, with a decimal point and no comma'
+    >>> expectation(DATE, "03/04/2023").partition(": ")[2]
+    'which is the day and which the month is not guessed'
+    """
+    if kind.finding in ("not-a-number", "not-an-amount") and _DECIMAL_COMMA.fullmatch(text):
+        return f"{kind.expected}, with a decimal point and no comma"
+    if kind.finding == "impossible-date" and _LOCAL_DATE.fullmatch(text):
+        return f"{kind.expected}: which is the day and which the month is not guessed"
+    return kind.expected
 
 
 def parse_text(text: str) -> str:
