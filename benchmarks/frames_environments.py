@@ -14,6 +14,8 @@ PACKAGES = {
     "orjson": ("orjson==3.13.0", *OURS),
     "fhir_pyrate": ("fhir-pyrate==0.2.6",),
     "fhiry": ("fhiry==5.2.2",),
+    "fhirpy": ("fhirpy==2.3.1",),
+    "fhirclient": ("fhirclient==4.4.0",),
     "fhirpathpy": ("fhirpathpy==2.2.4", *OURS),
 }
 """What each needs, in the versions that were measured."""
