@@ -1,6 +1,5 @@
 """De-identified data: nothing that tells who it was, everything that the analysis needs."""
 
-import csv
 import json
 import re
 from collections.abc import Iterator
@@ -16,6 +15,8 @@ from fhir_trial.cli.main import run
 from fhir_trial.domain import entities
 from fhir_trial.domain.entities import ENTITIES, RESULT_ENTITIES, AdverseEvent, Patient, Subject, When
 from fhir_trial.domain.tables import TrialData, to_table
+from fhir_trial.endpoints.analyse import analyse
+from fhir_trial.endpoints.conventions import for_study
 from fhir_trial.errors import UsageError
 from fhir_trial.privacy.deidentify import _kinds, deidentify
 from fhir_trial.privacy.pseudonyms import Pseudonyms
@@ -169,27 +170,35 @@ def _all_classes() -> Iterator[type]:
     yield from (getattr(entities, name) for name in entities.__all__ if isinstance(getattr(entities, name), type))
 
 
-def test_the_command_writes_the_same_form_and_the_analysis_says_the_same(
-    sdtm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "key").write_text(KEY.decode().replace(" ", "-"), "utf-8")
-    (tmp_path / "key").chmod(0o600)
-    key = ["--key", f"file:{tmp_path / 'key'}"]
-    assert run(["deidentify", str(sdtm), "--study", STUDY, "--out", str(tmp_path / "d"), *key]) == 0
-    assert run(["to-fhir", str(sdtm), "--study", STUDY, "--out", str(tmp_path / "f")]) == 0
-    assert run(["deidentify", str(tmp_path / "f"), "--out", str(tmp_path / "df"), *key]) == 0
-    no_cutoff = ["--set", "data_cutoff=2099-01-01"]
-    figures = {}
-    for name, folder in (("before", sdtm), ("sdtm", tmp_path / "d"), ("fhir", tmp_path / "df")):
-        assert run(["endpoints", str(folder), "--study", STUDY, "--out", str(tmp_path / f"e-{name}"), *no_cutoff]) == 0
-        with (tmp_path / f"e-{name}" / "adtte.csv").open(encoding="utf-8", newline="") as file:
-            figures[name] = sorted((row["PARAMCD"], row["AVAL"], row["CNSR"], row["EVNTDESC"]) for row in csv.DictReader(file))
-    assert figures["before"]
-    assert figures["before"] == figures["sdtm"] == figures["fhir"]
-    written = "".join(path.read_text("utf-8") for path in [*(tmp_path / "d").glob("*.csv"), *(tmp_path / "df").glob("*.ndjson")])
-    assert "SYN-0" not in written
-    report = json.loads((tmp_path / "d" / "deidentification.json").read_bytes())
-    assert report["fields"]["AdverseEvent.term"]
+def test_the_analysis_says_the_same(data: TrialData) -> None:
+    conventions = for_study(data.study, None, {"data_cutoff": "2099-01-01"})
+    columns = ["parameter", "days", "censored", "reason"]
+    figures = []
+    for each in (data, deidentify(data, Pseudonyms(KEY))[0]):
+        rows = analyse(each, conventions).adtte
+        figures.append(sorted(map(tuple, rows[columns].astype(str).to_numpy().tolist())))
+    assert figures[0]
+    assert figures[0] == figures[1]
+
+
+@pytest.mark.parametrize("form", ["sdtm", "fhir"])
+def test_the_command_writes_the_form_it_read(sdtm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str) -> None:
+    key = tmp_path / "key"
+    key.write_text(KEY.decode().replace(" ", "-"), "utf-8")
+    key.chmod(0o600)
+    source = sdtm
+    if form == "fhir":
+        source = tmp_path / "f"
+        assert run(["to-fhir", str(sdtm), "--study", STUDY, "--out", str(source)]) == 0
+    assert run(["deidentify", str(source), "--study", STUDY, "--out", str(tmp_path / "d"), "--key", f"file:{key}"]) == 0
+    written = {path.name: path.read_text("utf-8") for path in (tmp_path / "d").glob("[!.]*.*")}
+    assert ("dm.csv" if form == "sdtm" else "Patient.ndjson") in written
+    assert [name for name, content in written.items() if "SYN-0" in content] == []
+    assert json.loads(written["deidentification.json"])["fields"]["AdverseEvent.term"]
+    assert run(["audit", "verify", str(tmp_path / "d")]) == 0
+    if form == "fhir":
+        assert json.loads(written["manifest.json"])["study"] == STUDY
+        assert Pseudonyms(key.read_bytes()).of("subject", "SYN-001") in written["Patient.ndjson"]
     capsys.readouterr()
 
 
