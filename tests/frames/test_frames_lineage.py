@@ -65,6 +65,12 @@ def test_entries_of_bundles_and_resources_at_hand_have_a_number() -> None:
     assert lineage_rows(two_lines)[1:] == [(i, v, "bytes row 2 entry", n) for i, v, n in entries]
 
 
+def test_a_file_that_is_one_resource_has_no_line(tmp_path: Path) -> None:
+    path = tmp_path / "one.json"
+    path.write_bytes(encode(PATIENTS[2]))
+    assert lineage_rows(path) == [("c", "1", "one.json", None)]
+
+
 def test_without_it_the_table_is_the_views_own() -> None:
     assert run_view(VIEW, PATIENTS).column_names == ["born", "family"]
     own = run_view(VIEW, PATIENTS, lineage=True).drop_columns(list(LINEAGE))

@@ -111,16 +111,30 @@ def test_nothing_at_all_is_an_empty_table_with_the_same_columns() -> None:
     assert [run_view(name, [], findings=findings).num_rows for name in shipped_views()] == [0] * len(shipped_views())
 
 
+def laboratory(status: str = "final", **members: Any) -> dict[str, Any]:
+    category = [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "laboratory"}]}]
+    return {"resourceType": "Observation", "id": status, "status": status, "category": category, "code": {"text": "x"}} | members
+
+
 def test_a_number_with_more_digits_than_a_decimal_column_holds_is_no_loss() -> None:
-    observation = {
-        "resourceType": "Observation",
-        "id": "o",
-        "status": "final",
-        "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "laboratory"}]}],
-        "code": {"text": "x"},
-        "valueQuantity": {"value": 66.89999389648438},
-    }
+    observation = laboratory(valueQuantity={"value": 66.89999389648438})
     assert rows("laboratory", [observation], "value", "digits", "test") == [(66.89999389648438, "66.89999389648438", "x")]
+
+
+def test_what_was_entered_in_error_or_cancelled_is_left_out_and_what_has_no_value_says_why() -> None:
+    absent = {"coding": [{"code": "error"}]}
+    observations = [laboratory(status) for status in ("entered-in-error", "cancelled", "preliminary")]
+    found = rows("laboratory", [*observations, laboratory(dataAbsentReason=absent)], "status", "value", "absent_reason")
+    assert found == [("preliminary", None, None), ("final", None, "error")]
+
+
+def test_a_drug_without_an_id_is_nobodys() -> None:
+    drug = {"resourceType": "Medication", "code": {"text": "not this one"}}
+    order = {"resourceType": "MedicationRequest", "id": "m", "status": "active", "intent": "order", "subject": {"reference": "Patient/p"}}
+    (row,) = medications([drug, order | {"medicationReference": {"display": "as written"}}]).to_pylist()
+    assert (row["medication_text"], row["medication_key"]) == ("as written", None)
+    (row,) = medications([drug, order | {"medicationCodeableConcept": {"coding": [{"code": "c"}]}}]).to_pylist()
+    assert (row["medication_text"], row["medication_code"]) == (None, "c")
 
 
 def test_a_name_that_is_not_known_suggests_one() -> None:
