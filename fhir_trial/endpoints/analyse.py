@@ -15,7 +15,7 @@ from fhir_trial.endpoints.factors import Factor
 from fhir_trial.endpoints.reports import reports
 from fhir_trial.endpoints.subgroups import Subgroup, subgroups
 from fhir_trial.endpoints.time_to_event import COLUMNS
-from fhir_trial.errors import Findings
+from fhir_trial.errors import Findings, UsageError
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,13 @@ class Results(Mapping[str, EndpointResult]):
     analysis: Analysis | None = field(default=None, repr=False, compare=False)
     reports: Mapping[str, pd.DataFrame] = field(default_factory=dict, repr=False)
     subgroups: tuple[Subgroup, ...] = field(default=(), repr=False)
+
+    @property
+    def derivation(self) -> Analysis:
+        """What the results were read off; a `UsageError` for results that were put together by hand."""
+        if self.analysis is None:
+            raise UsageError("these results were not derived from data: there is nothing to read other groups off")
+        return self.analysis
 
     def __getitem__(self, name: str) -> EndpointResult:
         """The result of that endpoint in all subjects."""
@@ -85,11 +92,11 @@ def analyse(data: TrialData, conventions: Conventions) -> Results:
 
 def with_subgroups(results: Results, by: Sequence[str], strata: Sequence[str] = ()) -> Results:
     """The results with every endpoint in each level of the factors `by`, such as sex or age:65; comparisons are stratified by `strata`."""
-    if results.analysis is None or not by:
+    if not by:
         return results
     endpoints = [name for name in results if name != SAFETY]
     factors, stratified = ([Factor.parse(text) for text in texts] for texts in (by, strata))
-    return replace(results, subgroups=subgroups(results.analysis, endpoints, factors, stratified))
+    return replace(results, subgroups=subgroups(results.derivation, endpoints, factors, stratified))
 
 
 def _tested(results: dict[str, EndpointResult], compared: Mapping[str, Between]) -> dict[str, EndpointResult]:

@@ -1,4 +1,4 @@
-"""The drawing of a Kaplan-Meier curve; the one module that imports altair."""
+"""The drawing of a Kaplan-Meier curve and of a forest plot; the one module that imports altair."""
 
 import importlib.util
 from typing import Any, cast
@@ -19,12 +19,23 @@ class Chart(alt.VConcatChart):
     """A chart that JupyterLab draws with what it brings along; altair's own way fetches scripts from a public server each time."""
 
     def _repr_mimebundle_(self, *_include: Any, **_exclude: Any) -> dict[str, Any]:
-        spec = {**self.to_dict(), "$schema": SCHEMA}
-        bundle = {MIME_TYPE: spec, "text/plain": str(spec["description"])}
-        if importlib.util.find_spec("vl_convert"):
-            # A picture for readers that run nothing: a printout, a code review.
-            bundle["image/svg+xml"] = importlib.import_module("vl_convert").vegalite_to_svg(spec)
-        return bundle
+        return _bundle(self.to_dict())
+
+
+class WideChart(alt.HConcatChart):
+    """The same of charts that stand beside each other."""
+
+    def _repr_mimebundle_(self, *_include: Any, **_exclude: Any) -> dict[str, Any]:
+        return _bundle(self.to_dict())
+
+
+def _bundle(drawn: dict[str, Any]) -> dict[str, Any]:
+    spec = {**drawn, "$schema": SCHEMA}
+    bundle = {MIME_TYPE: spec, "text/plain": str(spec["description"])}
+    if importlib.util.find_spec("vl_convert"):
+        # A picture for readers that run nothing: a printout, a code review.
+        bundle["image/svg+xml"] = importlib.import_module("vl_convert").vegalite_to_svg(spec)
+    return bundle
 
 
 def draw(result: EndpointResult) -> Chart:
@@ -60,3 +71,23 @@ def _curves(result: EndpointResult, points: pd.DataFrame, scale: alt.Scale, mont
 def _layer(frame: pd.DataFrame) -> alt.Chart:
     """A chart of the table's own rows, inline: altair refuses DataFrames of more than 5000 rows."""
     return alt.Chart(alt.InlineData(values=cast("list[dict[str, Any]]", frame.to_dict(orient="records"))))
+
+
+def draw_forest(points: pd.DataFrame, caption: tuple[str, list[str]]) -> WideChart:
+    """A mark and a line a comparison over its hazard ratio, on a logarithmic axis; the figures in words beside it."""
+    title, lines = caption
+    known = points.dropna(subset=["hazard_ratio"])
+    order, height = list(points["label"]), 22 * len(points)
+    place = alt.Y(
+        "label:N", sort=order, title=None, scale=alt.Scale(domain=order), axis=alt.Axis(labelLimit=320, domain=False, ticks=False)
+    )
+    ratio = alt.X("hazard_ratio:Q", title="Hazard ratio", scale=alt.Scale(type="log"))
+    marks = _layer(known).mark_point(filled=True, shape="square", size=60, opacity=1, color=COLOUR).encode(x=ratio, y=place)
+    spans = _layer(known).mark_rule(color=COLOUR).encode(x=alt.X("lower:Q", title="Hazard ratio"), x2="upper:Q", y=place)
+    even = _layer(pd.DataFrame({"hazard_ratio": [1.0]})).mark_rule(strokeDash=[4, 3], color="#777777").encode(x=ratio)
+    plot = alt.LayerChart(layer=[even, spans, marks]).properties(width=WIDTH // 2, height=height)
+    beside = alt.Y("label:N", sort=order, scale=alt.Scale(domain=order), axis=None)
+    words = _layer(points).mark_text(align="left", baseline="middle").encode(x=alt.value(0), y=beside, text="text:N")
+    words = words.properties(width=130, height=height, view=alt.ViewBackground(stroke=None))
+    head = alt.Title(title, subtitle=lines, anchor="start")
+    return WideChart(hconcat=[plot, words], title=head, description=". ".join([f"Forest plot. {title}", *lines]), spacing=4)

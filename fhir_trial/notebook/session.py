@@ -1,6 +1,7 @@
 """What a notebook holds: a trial whose tables show masked subjects, and results that plot themselves."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +11,23 @@ import pyarrow as pa
 from fhir_trial.domain.results import EndpointResult, Estimate
 from fhir_trial.domain.tables import to_frame
 from fhir_trial.endpoints.analyse import Results
-from fhir_trial.endpoints.conventions import Conventions, for_study
+from fhir_trial.endpoints.comparison import compare
+from fhir_trial.endpoints.conventions import Conventions
+from fhir_trial.endpoints.factors import Factor
+from fhir_trial.endpoints.subgroups import Subgroup, subgroups
+from fhir_trial.endpoints.subgroups import table as subgroup_table
 from fhir_trial.errors import UsageError, require
 from fhir_trial.fhir.versions import DEFAULT
+from fhir_trial.notebook.comparing import ShownComparison
+from fhir_trial.notebook.forest import plot_forest
 from fhir_trial.notebook.marking import BANNER, marked
 from fhir_trial.notebook.masking import Mask
 from fhir_trial.notebook.plots import plot_curve
 from fhir_trial.notebook.reports import ShownReport, ShownReports
+from fhir_trial.sources.conventions_file import chosen_conventions
 from fhir_trial.sync.push import Report
+from fhir_trial.trial.derived import write_endpoints
+from fhir_trial.trial.lock import Lock, lock
 from fhir_trial.trial.opened import OpenTrial, open_trial
 from fhir_trial.trial.opening import open_resource
 from fhir_trial.trial.tables import trial_table
@@ -126,13 +136,26 @@ class ShownResults(Mapping[str, ShownResult]):
             .tab_source_note(f"Conventions: {self.results.conventions.describe()}")
         )
 
+    def subgroups(self, *by: str, endpoints: Sequence[str] = ("PFS",), strata: Sequence[str] = ()) -> pd.DataFrame:
+        """Endpoints in each level of columns such as sex or age:65, by arm, with hazard ratios; comparisons are stratified by `strata`."""
+        return marked(subgroup_table(self._subgroups(by, endpoints, strata)), self.results.synthetic)
+
+    def forest(self, *by: str, endpoint: str = "PFS", strata: Sequence[str] = ()) -> "altair.HConcatChart":
+        """The hazard ratios of an endpoint in subgroups as a forest plot; `UsageError` where there is nothing to compare."""
+        return plot_forest(self._subgroups(by, [endpoint], strata), self.results[endpoint])
+
+    def _subgroups(self, by: Sequence[str], endpoints: Sequence[str], strata: Sequence[str]) -> tuple[Subgroup, ...]:
+        factors, stratified = ([Factor.parse(text) for text in texts] for texts in (by, strata))
+        return subgroups(self.results.derivation, endpoints, factors, stratified)
+
     def __repr__(self) -> str:
-        """The figures of every endpoint, one a line."""
-        return "\n".join(repr(self[name]) for name in self)
+        """The figures of every endpoint, one a line, and the conventions that they rest on."""
+        return "\n".join([*(repr(self[name]) for name in self), f"Conventions: {self.conventions.describe()}"])
 
     def _repr_html_(self) -> str:
         html: str = self.summary().to_html(index=False, na_rep="not reached", float_format="{:.4g}".format)
-        return f"<p><b>{BANNER}</b></p>{html}" if self.results.synthetic else html
+        told = f"{html}<p>Conventions: {escape(self.conventions.describe())}</p>"
+        return f"<p><b>{BANNER}</b></p>{told}" if self.results.synthetic else told
 
 
 def endpoint_table(results: Results) -> pd.DataFrame:
@@ -217,16 +240,30 @@ class Trial:
             raise UsageError('a resource names its subject: open the study with unmasked="the reason to see it"')
         return open_resource(self._opened, row if isinstance(row, str) else dict(row))
 
-    def endpoints(self, conventions: str = "protocol", **settings: object) -> ShownResults:
-        """The endpoints under a preset of conventions and any settings that depart from it."""
-        chosen = for_study(self._opened.study, conventions, settings)
+    def endpoints(self, conventions: str | Path = "protocol", **settings: object) -> ShownResults:
+        """The endpoints under a preset of conventions, or a file of them, and any settings that depart from it."""
+        chosen = chosen_conventions(self._opened.study, conventions, settings)
         self._results = self._opened.analyse(chosen)
         return ShownResults(self._results, self._mask())
 
+    def compare(self, endpoints: str | Sequence[str], conventions: Sequence[str | Path], **settings: object) -> ShownComparison:
+        """An endpoint, or several, under each of the conventions (presets or files): figures, and the subjects whose outcome changes."""
+        names = [endpoints] if isinstance(endpoints, str) else endpoints
+        chosen = [chosen_conventions(self._opened.study, each, settings) for each in conventions]
+        return ShownComparison(compare(self._opened.data, names, chosen), self._mask())
+
+    def lock(self, folder: str | Path, results: ShownResults | None = None) -> Lock:
+        """Write `results` (else those calculated last, else the protocol's) to `folder` and freeze them there as `fhir-trial lock` does."""
+        write_endpoints(Path(folder), self._chosen(results), self._opened.data, self._opened.source())
+        return lock(Path(folder))
+
+    def _chosen(self, results: ShownResults | None) -> Results:
+        chosen = results.results if results is not None else self._results
+        return chosen if chosen is not None else self.endpoints().results
+
     def publish(self, results: ShownResults | None = None) -> Report:
         """Write `results` (else those calculated last, else the protocol's) to the server as FHIR; a second time writes nothing."""
-        chosen = results.results if results is not None else self._results
-        return self._opened.publish(chosen if chosen is not None else self.endpoints().results)
+        return self._opened.publish(self._chosen(results))
 
     def __repr__(self) -> str:
         """The study and how many rows of each kind are at hand; never a row."""

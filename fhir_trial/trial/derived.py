@@ -1,7 +1,7 @@
 """The folder of a trial's endpoints: the tables and figures, and beside them what they were derived from."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import version as package_version
@@ -13,8 +13,12 @@ import msgspec
 from fhir_trial.domain.tables import TrialData
 from fhir_trial.endpoints.analyse import Results
 from fhir_trial.endpoints.outputs import files
+from fhir_trial.errors import Finding, Findings
 from fhir_trial.fhir.json import decode, encode
 from fhir_trial.trial.digest import data_digest
+
+LOCK = "lock.json"
+"""The file in which the results of a folder are frozen."""
 
 INPUTS = "inputs.json"
 """The file that says what the others of its folder were derived from."""
@@ -39,13 +43,34 @@ class Source:
 
 
 def write_endpoints(folder: Path, results: Results, data: TrialData, source: Source | None = None) -> dict[str, str]:
-    """Write every file of `results` into `folder`, and `INPUTS`; give back the texts of the results by file name."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write every file of `results` into `folder`, and `INPUTS`; give back the texts of the results by file name.
+
+    `InputError`, and nothing is written, where the folder holds a lock of other results.
+    """
     texts = files(results)
+    if not _is_free(folder / LOCK, texts):
+        refuse_locked([folder / LOCK])
+    folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
     (folder / INPUTS).write_bytes(pretty(inputs(texts, data, _told(source, folder))))
     return texts
+
+
+def _is_free(path: Path, texts: Mapping[str, str]) -> bool:
+    """Whether there is no lock, or one of these very results."""
+    if not path.is_file():
+        return True
+    locked = decode(path.read_bytes(), str(path))
+    held = locked.get("files") if isinstance(locked, dict) else None
+    return isinstance(held, dict) and held.keys() == texts.keys() and all(held[n].get("sha256") == text_digest(t) for n, t in texts.items())
+
+
+def refuse_locked(locks: Iterable[Path]) -> None:
+    """`InputError` where there are locks that what is about to be written would not be the results of."""
+    effect = "it stays as it is: endpoints can write to another folder, and lock --out to another file"
+    findings = Findings(Finding("already-locked", str(path), expected="no lock of other results", effect=effect) for path in locks)
+    findings.raise_errors()
 
 
 def inputs(texts: Mapping[str, str], data: TrialData, source: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 The file's own digest shows that it was changed, by accident or without care; it is no signature.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,10 @@ from fhir_trial.endpoints.analyse import analyse, with_subgroups
 from fhir_trial.endpoints.conventions import Conventions
 from fhir_trial.errors import Finding, Findings, InputError, UsageError
 from fhir_trial.fhir.json import decode, encode
-from fhir_trial.trial.derived import INPUTS, found_source, pretty, read_inputs, text_digest, write_endpoints
+from fhir_trial.trial.derived import INPUTS, LOCK, found_source, pretty, read_inputs, refuse_locked, text_digest, write_endpoints
 from fhir_trial.trial.digest import data_digest
 from fhir_trial.trial.opened import read_source
 
-LOCK = "lock.json"
 SUMMARY = "summary.json"
 SCHEMA = 1
 """The version of a lock's shape."""
@@ -52,21 +52,14 @@ def lock(folder: Path, cutoff: str | None = None, out: Path | None = None) -> Lo
     stated = decode((folder / SUMMARY).read_bytes(), SUMMARY)["conventions"]
     path = out or folder / LOCK
     if cutoff is not None and When(cutoff) != stated["data_cutoff"]:
-        _refuse({place for place in (path, folder / LOCK) if place.exists()})
+        refuse_locked({place for place in (path, folder / LOCK) if place.exists()})
         _derive_anew(folder, told, Conventions.from_dict(stated), cutoff)
         told = _checked_inputs(folder)
     written = _written(folder, told)
-    _refuse([path] if path.exists() and path.read_bytes() != written else [])
+    refuse_locked([path] if path.exists() and path.read_bytes() != written else [])
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(written)
     return read_lock(path)
-
-
-def _refuse(locks: Iterable[Path]) -> None:
-    """`InputError` where there are locks that what is about to be written would not be the results of."""
-    effect = "it stays as it is: endpoints can write to another folder, and lock --out to another file"
-    findings = Findings(Finding("already-locked", str(path), expected="no lock of other results", effect=effect) for path in locks)
-    findings.raise_errors()
 
 
 def _checked_inputs(folder: Path) -> Any:
@@ -148,7 +141,14 @@ def read_lock(path: Path) -> Lock:
     if path.is_dir():
         findings.extend(_of_files(path, {name: held["sha256"] for name, held in document["files"].items()}))
     findings.raise_errors()
-    return Lock(file, {name: document[name] for name in HEAD}, texts, digest)
+    return Lock(file, {name: _plain(document[name]) for name in HEAD}, texts, digest)
+
+
+def _plain(value: Any) -> Any:
+    """A value of JSON with its decimals as the numbers that they were written from."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return float(value) if isinstance(value, Decimal) else value
 
 
 def _shape(document: Any, file: Path) -> list[Finding]:

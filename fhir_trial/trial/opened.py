@@ -23,6 +23,7 @@ from fhir_trial.sync.folder import read_folder, read_manifest
 from fhir_trial.sync.journal import Journal
 from fhir_trial.sync.push import Report
 from fhir_trial.trial.connection import connect
+from fhir_trial.trial.derived import Source
 from fhir_trial.trial.exchange import pull_study, push_all
 from fhir_trial.trial.publish import result_resources
 from fhir_trial.trial.resources import from_resources
@@ -167,6 +168,12 @@ class OpenTrial:
         if self._data is None:
             raise UsageError("nothing has been read yet: call pull() first")
         return self._data
+
+    def source(self) -> Source | None:
+        """The folder that the data were read from; None where they came from a server."""
+        if self.folder is None:
+            return None
+        return Source(self.folder, self.study.id, self.fhir if is_fhir_folder(self.folder) else None)
 
     def analyse(self, conventions: Conventions) -> Results:
         """The endpoints of the data."""

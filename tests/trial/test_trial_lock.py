@@ -16,9 +16,9 @@ from loop_runs import STUDY, small_cohort
 from fhir_trial.endpoints.analyse import analyse
 from fhir_trial.endpoints.conventions import for_study
 from fhir_trial.errors import InputError, UsageError
-from fhir_trial.trial.derived import INPUTS, Source, write_endpoints
+from fhir_trial.trial.derived import INPUTS, LOCK, Source, write_endpoints
 from fhir_trial.trial.digest import data_digest
-from fhir_trial.trial.lock import LOCK, lock, read_lock
+from fhir_trial.trial.lock import lock, read_lock
 from fhir_trial.trial.lock_difference import difference
 from fhir_trial.trial.opened import read_source
 
@@ -146,6 +146,10 @@ def test_results_that_were_changed_or_lost_are_not_locked(folder: Path, tmp_path
 
 def test_another_lock_is_never_written_over(folder: Path, edited: Path, tmp_path: Path) -> None:
     first = lock(folder).path.read_bytes()
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    data = read_source(edited.parent / "sdtm", STUDY)
+    assert codes(write_endpoints, folder, analyse(data, for_study(data.study)), data) == {("already-locked", LOCK)}
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     shutil.copytree(edited, folder, dirs_exist_ok=True)
     assert codes(lock, folder) == {("already-locked", LOCK)}
     assert (folder / LOCK).read_bytes() == first
