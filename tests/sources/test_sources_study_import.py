@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fhir_trial.errors import InputError, UsageError
+from fhir_trial.domain.tables import TrialData
+from fhir_trial.errors import Findings, InputError, UsageError
 from fhir_trial.sources.ctgov import criteria
 from fhir_trial.sources.study_file import load_study
 from fhir_trial.sources.study_import import import_study
+from fhir_trial.sources.study_tables import study_tables
+from fhir_trial.trial.resources import to_resources
 
 # record: status, phase, arms, drugs of each arm, primary, secondary and other outcomes, criteria: counted in the records by jq
 REAL = {
@@ -111,7 +114,11 @@ def test_a_record_without_arms_drugs_outcomes_or_dates_is_whole(importing):
 def test_any_status_of_the_registry_is_kept(importing, status):
     design = {"studyType": "EXPANDED_ACCESS", "expandedAccessTypes": {"individual": True}}
     imported = importing(record(statusModule={"overallStatus": status, "whyStopped": "No funds"}, designModule=design))
-    assert imported.study().status == status
+    study = imported.study()
+    assert study.status == status
+    unwritten = Findings()
+    resources = list(to_resources(TrialData(study, study_tables(study)), "r4", unwritten))
+    assert ([r["resourceType"] for r in resources].count("ResearchStudy"), len(unwritten)) == (1, 0)
     assert ("not-carried", "protocolSection.statusModule.whyStopped") in codes(imported, "information")
 
 

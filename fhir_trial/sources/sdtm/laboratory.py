@@ -23,6 +23,7 @@ _NOTICED = {
 def laboratory_results(raw: RawDomain, reading: Reading) -> list[dict[str, Any]]:
     """Rows of the laboratory table from LB; a result that is said to be not done has none."""
     kept, noticed = [], Counter[str]()
+    raw = _with_tests(raw)
     for record in unique(records(raw, LB, reading), _KEY, raw, LB, reading):
         if _has_result(record, raw, reading):
             _read_result(record, raw, reading, noticed)
@@ -31,6 +32,13 @@ def laboratory_results(raw: RawDomain, reading: Reading) -> list[dict[str, Any]]
         field, effect = _NOTICED[code]
         reading.report(code, raw, field=field, found=f"{count} rows", severity="information", effect=effect)
     return kept
+
+
+def _with_tests(raw: RawDomain) -> RawDomain:
+    """The rows without those that hold a date alone: they show that a subject was seen, and are read as that."""
+    cells = zip(raw.column("LBSEQ"), raw.column("LBTESTCD"), raw.column("LBDTC"), strict=True)
+    results = [index for index, (number, test, on) in enumerate(cells) if number is not None or test is not None or on is None]
+    return raw if len(results) == len(raw) else raw.at(results, ("USUBJID", *LB.variables))
 
 
 def standard_result(record: Record) -> Record:

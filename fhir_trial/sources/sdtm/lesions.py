@@ -175,7 +175,7 @@ def _report_unknown(lesions: Lesions, key: Key, first: dict[str, Any], had_tu: b
             if first["role"] is None
             else ("lesion-without-baseline", "TRLNKID", "a lesion identified in TU or measured at baseline")
         )
-        effect = "its measurements are left out"
+        effect = f"its measurements are left out of every sum and response of subject {key[0]}"
         reading.report(code, raw, first["row"], variable, found=key[3], expected=expected, effect=effect)
     else:
         severity = "warning" if had_tu and lesions.rows[key]["role"] != "new" else "information"

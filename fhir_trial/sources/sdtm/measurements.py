@@ -110,19 +110,31 @@ def _read_length(record: Record, number: str | None, raw: RawDomain, reading: Re
         size = converted(parse_decimal(number or ""), MILLIMETRES.get((unit or "mm").upper(), Decimal(1)))
     except ValueError:
         expected = f"a diameter in mm, or one of {', '.join(STATES)}, MERGED WITH a lesion"
-        reading.report("not-a-diameter", raw, record["row"], variable, found=number, expected=expected, effect=LEFT_OUT)
+        reading.report("not-a-diameter", raw, record["row"], variable, found=number, expected=expected, effect=_unmeasured(record))
         return False
     unit = unit or ("mm" if record["number"] is not None else None)  # TRSTRESN is in mm by the study's standard
     if unit is None or unit.upper() not in MILLIMETRES:
         reading.report(
-            "unknown-unit", raw, record["row"], "TRSTRESU" if standard else "TRORRESU", found=unit, expected="mm or cm", effect=LEFT_OUT
+            "unknown-unit",
+            raw,
+            record["row"],
+            "TRSTRESU" if standard else "TRORRESU",
+            found=unit,
+            expected="mm or cm",
+            effect=_unmeasured(record),
         )
         return False
     if size < 0:
-        reading.report("negative-diameter", raw, record["row"], variable, found=number, expected="0 or more", effect=LEFT_OUT)
+        reading.report("negative-diameter", raw, record["row"], variable, found=number, expected="0 or more", effect=_unmeasured(record))
         return False
     record["mm"] = size.copy_abs()
     return True
+
+
+def _unmeasured(record: Record) -> str:
+    """What follows for the subject where a diameter cannot be read."""
+    at = f" at {record['visit']}" if record["visit"] else ""
+    return f"{LEFT_OUT}: lesion {record['lesion']} of subject {record['subject']} counts as not measured{at}"
 
 
 def _join(rows: list[Record], raw: RawDomain, reading: Reading) -> list[dict[str, Any]]:

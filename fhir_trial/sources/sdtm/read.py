@@ -22,6 +22,7 @@ from fhir_trial.sources.sdtm.layouts import CONTACTS, LAYOUTS
 from fhir_trial.sources.sdtm.lesions import Lesions, identified
 from fhir_trial.sources.sdtm.measurements import measurements
 from fhir_trial.sources.sdtm.recoding import recode
+from fhir_trial.sources.sdtm.relations import report_relations
 from fhir_trial.sources.sdtm.responses import responses
 from fhir_trial.sources.sdtm.rows import Reading, Record, report_uncarried
 from fhir_trial.sources.sdtm.summary import parameters
@@ -173,12 +174,14 @@ def _tumours(raw: Mapping[str, RawDomain], people: list[dict[str, Any]], reading
     return rows
 
 
-_READ_ELSEWHERE = frozenset({"ts", *CONTACTS})
+_READ_ELSEWHERE = frozenset({"ts", "relrec", *CONTACTS})
 """Domains without a layout of which something is read all the same."""
 
 
 def _report_the_rest(raw: Mapping[str, RawDomain], reading: Reading) -> None:
-    """What the files hold and the tables do not: variables, and whole domains."""
+    """What the files hold and the tables do not: variables, relations, and whole domains."""
+    if "relrec" in raw:
+        report_relations(raw["relrec"], reading)
     for name, domain in raw.items():
         if name in LAYOUTS or (name not in _READ_ELSEWHERE and not (name.startswith("supp") and name[4:] in LAYOUTS)):
             report_uncarried(domain, LAYOUTS.get(name), reading)

@@ -9,6 +9,7 @@ from fhir_trial.domain.tables import TrialData
 from fhir_trial.sources.sdtm.datasets import Line, Table, write_datasets
 from fhir_trial.sources.sdtm.layouts import AE, CM, CONTACTS, DM, DS, EX, LB, QS, RS, TR, TU, VS, Layout
 from fhir_trial.sources.sdtm.lines import Written, written
+from fhir_trial.sources.sdtm.relations import relations
 from fhir_trial.sources.sdtm.summary import CUTOFF, SYNTHETIC
 
 
@@ -28,6 +29,8 @@ def sdtm_lines(data: TrialData) -> dict[str, Table]:
     for one in written(rows, data.study):
         lines[one.domain].append(_as_it_stood(one))
     _contacts(rows["subject"], data.study, lines)
+    if related := relations(data.study.id, lines):
+        lines["relrec"] = related
     for domain, (layout, entities) in _DOMAINS.items():
         if any(entity in data.tables for entity in entities):
             needed = [column.variable for column in layout.columns if column.required] + [group[0] for group in layout.needs]
