@@ -1,6 +1,6 @@
 """One client against one server, in a process of its own: what it read, or how it failed, as a line of JSON.
 
-Arguments: the client, the base URL, `read` or `write`. It runs in the environment of that client and imports nothing of ours unless it is ours.
+Arguments: the client, the base URL, `read` or `write`. It runs in that client's environment and imports ours only for ours.
 """
 
 import json

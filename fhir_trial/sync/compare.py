@@ -73,13 +73,18 @@ def differences(theirs: Resource, ours: Resource, keys: Keys) -> tuple[Differenc
 
 def digest(resource: Resource) -> str:
     """sha256 of what a resource says by itself: a reference counts by its own identifier, whatever else is at hand."""
+    return digest_of(plain(resource))
+
+
+def plain(resource: Resource) -> Resource:
+    """What a resource says, element by element, in one spelling: equal for all that say the same."""
     with _depth_checked(resource):
-        return hashlib.sha256(canonical_bytes(stated(resource))).hexdigest()
+        return {name: _spelled(value) for name, value in sorted(stated(resource).items())}
 
 
-def canonical_bytes(members: Resource) -> bytes:
-    """Members of a resource in one spelling and order: equal for all that say the same."""
-    return json.encode(_plain({name: _canonical(value, {}) for name, value in members.items()}))
+def digest_of(said: Resource) -> str:
+    """The digest of a resource from what `plain` gives."""
+    return hashlib.sha256(json.encode(said)).hexdigest()
 
 
 @contextmanager
@@ -113,7 +118,26 @@ def _canonical(value: Any, keys: Keys) -> Any:
         return value
     if isinstance(value, int | float | Decimal):
         return Decimal(value).normalize()
-    return _instant(value) if _INSTANT.fullmatch(value) else value
+    return _moment(value)
+
+
+def _spelled(value: Any) -> Any:
+    """As `_canonical` without the keys of others, ready to be written down, in one pass."""
+    if isinstance(value, str):
+        return _moment(value)
+    if isinstance(value, dict):
+        target = _target(value, {})
+        if target is not None:
+            return {"reference": target.key or target.place}
+        return {name: _spelled(value[name]) for name in sorted(value)}
+    if isinstance(value, list):
+        return [_spelled(item) for item in value]
+    return value if isinstance(value, bool) or value is None else Decimal(value).normalize()
+
+
+def _moment(text: str) -> str:
+    """An instant in one spelling; any other text as it is."""
+    return _instant(text) if text[10:11] == "T" and _INSTANT.fullmatch(text) else text
 
 
 def _instant(text: str) -> str:
@@ -127,7 +151,7 @@ def _instant(text: str) -> str:
 def _target(value: Resource, keys: Keys) -> _Target | None:
     """The target, if `value` is a Reference."""
     reference, identifier = value.get("reference"), value.get("identifier")
-    if not set(value) <= _REFERENCE_ONLY or not (isinstance(reference, str) or isinstance(identifier, dict)):
+    if not (isinstance(reference, str) or isinstance(identifier, dict)) or not value.keys() <= _REFERENCE_ONLY:
         return None
     at = literal(reference) if isinstance(reference, str) else None
     place = f"{at.type}/{at.id}" if at else reference

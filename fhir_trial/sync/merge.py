@@ -9,9 +9,9 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from fhir_trial.sync.compare import Resource, canonical_bytes, stated
+from fhir_trial.fhir import json
+from fhir_trial.sync.compare import Resource, plain, stated
 
 _FAMILY = re.compile(r"_?([a-z]+)")
 _DIGEST_BYTES = 8
@@ -44,24 +44,25 @@ def elements(resource: Resource) -> dict[str, bytes]:
     >>> sorted(elements({"resourceType": "Observation", "id": "o", "status": "final", "valueInteger": 3, "_status": {"id": "x"}}))
     ['status', 'value']
     """
-    return {family: _digest(held) for family, held in _families(resource).items()}
+    return elements_of(plain(resource))
+
+
+def elements_of(said: Resource) -> dict[str, bytes]:
+    """The digests of the elements from what `plain` gives."""
+    return {family: _digest(held) for family, held in _families(said).items()}
 
 
 def merge(ours: Resource, theirs: Resource, base: Base) -> Merged:
     """Bring changes of both sides together."""
-    mine, yours = _families(ours), _families(theirs)
+    mine, yours = _families(stated(ours)), _families(stated(theirs))
+    my_digests, your_digests = elements(ours), elements(theirs)
     result = {name: value for name, value in ours.items() if name not in stated(ours)}
     sides: dict[str, list[str]] = {"same": [], "kept": [], "taken": [], "disputed": []}
     for family in {**mine, **yours}:
-        side = _side(family, elements_of(mine, family), elements_of(yours, family), base)
+        side = _side(family, my_digests.get(family), your_digests.get(family), base)
         sides[side].append(family)
         result |= mine.get(family, {}) if side in ("same", "taken") else yours.get(family, {})
     return Merged(result, *(tuple(sorted(sides[name])) for name in ("kept", "taken", "disputed")))
-
-
-def elements_of(families: Mapping[str, Resource], family: str) -> bytes | None:
-    """The digest of one element, None where it is absent."""
-    return _digest(families[family]) if family in families else None
 
 
 def _side(family: str, mine: bytes | None, yours: bytes | None, base: Base) -> str:
@@ -72,13 +73,13 @@ def _side(family: str, mine: bytes | None, yours: bytes | None, base: Base) -> s
     return "taken" if yours == base.theirs.get(family) else "disputed"
 
 
-def _families(resource: Resource) -> dict[str, Resource]:
+def _families(members: Resource) -> dict[str, Resource]:
     found: dict[str, Resource] = {}
-    for name, value in stated(resource).items():
+    for name, value in members.items():
         match = _FAMILY.match(name)
         found.setdefault(match[1] if match else name, {})[name] = value
     return found
 
 
-def _digest(held: Any) -> bytes:
-    return hashlib.blake2b(canonical_bytes(held), digest_size=_DIGEST_BYTES).digest()
+def _digest(held: Resource) -> bytes:
+    return hashlib.blake2b(json.encode(held), digest_size=_DIGEST_BYTES).digest()

@@ -119,6 +119,7 @@ class _Work:
         self._plan, self._journal, self._server = plan, journal, plan.server.base_url
         self._missing: set[str] = set()
         self._where = dict(plan.where)
+        self._worked_out: dict[str, Synced] = {}
         self.report = Report(unchanged=len(plan.of("unchanged")))
         for item in plan.of("conflict", "refused"):
             self._set_aside(item)
@@ -132,12 +133,13 @@ class _Work:
         unchanged = (item for item in self._plan.of("unchanged") if item.resource is not None and not _is_settled(item))
         news = {item.place: self._synced(item) for item in unchanged if not self._is_known(item, known.get(item.place))}
         self._journal.remember(self._server, news)
+        self._worked_out.clear()
 
     def _is_known(self, item: Item, known: Synced | None) -> bool:
         """Whether the journal says already what there is to say of an item that both sides agree on: most, and cheaply told."""
         if known is None or known.base is None or item.source is not None or known.source is not None:
             return False
-        return known.digests == (self._digest(item),) and known.at == self._where.get(item.place)
+        return known.digests == (digest(moved(item.resource, self._where)),) and known.at == self._where.get(item.place)
 
     def write(self, items: list[Item], as_transaction: bool) -> Exchange[None]:
         """Write some items, together or one by one, until each is done, in conflict or rejected."""
@@ -228,7 +230,7 @@ class _Work:
 
     def _is_stranded(self, item: Item) -> bool:
         """Set an item aside that refers to one the server rejected: not every server would notice."""
-        if self._missing.isdisjoint(references(item.resource)):
+        if not self._missing or self._missing.isdisjoint(references(item.resource)):
             return False
         self._missing.add(item.place)
         self._set_aside(replace(item, action="refused", reason="it refers to a resource that the server rejected"))
@@ -237,16 +239,23 @@ class _Work:
     def _done(self, items: Sequence[Item]) -> None:
         written = {item.place: self._synced(item) for item in items if item.resource is not None}
         self._journal.remember(self._server, written, [item.place for item in items if item.resource is None])
+        self._worked_out.clear()
         for item in items:
             name = {"create": "created", "update": "updated"}.get(item.action, "deleted")
             setattr(self.report, name, getattr(self.report, name) + 1)
 
     def _synced(self, item: Item) -> Synced:
-        held = moved(item.resource, self._where)
-        return remembered(item.source if item.source is not None else item.resource or {}, held, self._where.get(item.place))
+        """What to remember of an item; worked out once, unless it moves."""
+        at = self._where.get(item.place)
+        known = self._worked_out.get(item.place)
+        if known is None or at is not None:
+            held = moved(item.resource, self._where)
+            known = remembered(item.source if item.source is not None else item.resource or {}, held, at)
+            self._worked_out[item.place] = known
+        return known
 
     def _digest(self, item: Item) -> str | None:
-        return digest(moved(item.resource, self._where)) if item.resource is not None else None
+        return self._synced(item).digests[0] if item.resource is not None else None
 
     def _note_place(self, item: Item, response: Response) -> None:
         """Remember where the server put what it gave an id of its own; where it does not say, the next run finds out."""

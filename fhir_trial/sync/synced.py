@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from fhir_trial.sync.compare import Resource, digest
-from fhir_trial.sync.merge import Base, elements
+from fhir_trial.sync.compare import Resource, digest, digest_of, plain
+from fhir_trial.sync.merge import Base, elements_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,10 @@ def remembered(ours: Resource, held: Resource | None = None, at: str | None = No
 
     Where they differ, that is how it shall stay until one of them changes.
     """
-    mine = elements(ours)
+    ours_said = plain(ours)
+    mine, wanted = elements_of(ours_said), digest_of(ours_said)
     if held is None or held is ours:
-        return Synced((digest(ours),), None, Base(mine, mine), at)
-    said, wanted = digest(held), digest(ours)
-    return Synced((said,), wanted if wanted != said else None, Base(mine, elements(held)), at)
+        return Synced((wanted,), None, Base(mine, mine), at)
+    held_said = plain(held)
+    said = digest_of(held_said)
+    return Synced((said,), wanted if wanted != said else None, Base(mine, elements_of(held_said)), at)
