@@ -72,7 +72,7 @@ def to_fhir(
     if on_error is OnError.refuse:
         unwritten.raise_errors()
     manifest = write_folder(out, resources, fhir, data.study.id)
-    (out / "loss.json").write_text(json.dumps(losses(fhir, data.study, unwritten), indent=2) + "\n", encoding="utf-8")
+    (out / "loss.json").write_text(json.dumps(losses(data, fhir, unwritten), indent=2) + "\n", encoding="utf-8")
     findings = [*data.findings, *unwritten]
     counts = {entry.type: entry.count for entry in manifest.files}
     if as_json:

@@ -79,7 +79,7 @@ def demo(out: Path, cohort: str = "a", fhir: str = "r4", server: Server | None =
     write_folder(folder / f"fhir-{fhir}", by_type(resources), fhir, study.id)
     _write(
         folder / f"fhir-{fhir}" / "loss.json",
-        json.dumps(losses(fhir, study, Findings(f for f in findings if f.code == "cannot-be-mapped")), indent=2),
+        json.dumps(losses(data, fhir, Findings(f for f in findings if f.code == "cannot-be-mapped")), indent=2),
     )
     conventions = for_study(study)
     direct = step("deriving endpoints from the trial data", lambda: analyse(data, conventions))

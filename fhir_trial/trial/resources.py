@@ -106,9 +106,18 @@ def by_type(resources: Iterable[Resource]) -> dict[str, list[Resource]]:
     return found
 
 
-def losses(fhir: str, study: StudyDefinition, findings: Findings) -> dict[str, Any]:
-    """What `fhir` cannot hold of the trial: fields declared lossy with their reasons, and rows that could not be written."""
-    mapping = load(fhir, study)
-    declared = {entity: dict(mapping[entity].lossy) for entity in mapping if mapping[entity].lossy}
+def losses(data: TrialData, fhir: str, findings: Findings) -> dict[str, Any]:
+    """What `fhir` cannot hold of the trial: fields declared lossy with the reason and how many values they have, and rows not written."""
+    mapping = load(fhir, data.study)
+    declared = {
+        entity: {name: {"reason": reason, "values": _values(data.table(entity)[name])} for name, reason in mapping[entity].lossy.items()}
+        for entity in mapping
+        if mapping[entity].lossy
+    }
     rows = [{"place": f.place, "field": f.field, "expected": f.expected} for f in findings]
-    return {"fhir": fhir, "study": study.id, "declared": declared, "rows": rows}
+    return {"fhir": fhir, "study": data.study.id, "declared": declared, "rows": rows}
+
+
+def _values(column: pa.ChunkedArray) -> int:
+    """How many values a column has; an empty list is none."""
+    return sum(1 for value in column.to_pylist() if value is not None and value != [])
