@@ -1,0 +1,91 @@
+"""How commands end and what they say on the way: partly done and resumed, progress at a terminal and nowhere else."""
+
+import dataclasses
+import json
+import sys
+
+import pytest
+from loop_runs import TOKEN
+
+from fhir_trial.cli import servers
+from fhir_trial.cli.output import terminal_progress
+from fhir_trial.errors import Unreachable
+from fhir_trial.progress import silent
+
+
+@pytest.fixture
+def folder(fhir_folders, tmp_path):
+    """The trial in R4, the test's own copy: a sync leaves its journal there."""
+    copy = tmp_path / "trial"
+    copy.mkdir()
+    for path in fhir_folders["r4"].iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    return copy
+
+
+@pytest.fixture
+def leaves_after(monkeypatch):
+    """`leaves_after(n)`: the server cannot be reached any more after n requests that write."""
+    whole = servers._open
+
+    def after(number):
+        def opened(*arguments):
+            connection, left = whole(*arguments), [number]
+
+            def send(request):
+                if request.method != "GET":
+                    if not left[0]:
+                        raise Unreachable("the server is gone")
+                    left[0] -= 1
+                return connection.send(request)
+
+            return dataclasses.replace(connection, send=send)
+
+        monkeypatch.setattr(servers, "_open", opened)
+
+    return after
+
+
+def test_a_sync_that_the_server_leaves_ends_with_5_and_the_next_one_goes_on(command, folder, served, leaves_after, monkeypatch):
+    monkeypatch.setenv("TESTS_TOKEN", TOKEN)
+    call = ("sync", folder, "--server", served, "--token", "env:TESTS_TOKEN", "--research-store", "--apply", "--json")
+    total = sum(path.read_bytes().count(b"\n") for path in folder.glob("*.ndjson"))
+    leaves_after(0)
+    nothing = command(*call)
+    assert (nothing.code, nothing.out) == (4, "")
+    leaves_after(1)
+    partly = command(*call)
+    assert (partly.code, partly.out) == (5, "")
+    (line,) = partly.err.splitlines()
+    assert line.startswith("fhir-trial: ")
+    written = int(line.split()[1])
+    assert 0 < written < total
+    assert line.endswith(f"{written} of {total} resources are written; run again to go on: the server is gone")
+    leaves_after(-1)
+    rest = json.loads(command(*call).out)
+    assert rest["created"] == total - written
+    assert json.loads(command(*call).out)["unchanged"] == total
+
+
+def test_progress_is_said_once_a_step_at_a_terminal(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    progress = terminal_progress()
+    for done in (0, 50, 100):
+        progress("writing", done, 100)
+    progress("reading", 2, None)
+    assert capsys.readouterr() == ("", "[1/100] writing\n[3/?] reading\n")
+
+
+def test_progress_is_not_said_where_nobody_looks(capsys):
+    assert terminal_progress() is silent
+    terminal_progress()("writing", 0, 100)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_command_tells_its_steps_on_stderr_and_its_data_on_stdout(command, folder, served, monkeypatch):
+    monkeypatch.setenv("TESTS_TOKEN", TOKEN)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    said = command("sync", folder, "--server", served, "--token", "env:TESTS_TOKEN", "--research-store", "--apply", "--json")
+    assert json.loads(said.out)["created"] > 0
+    assert [line[:1] for line in said.err.splitlines()] == ["["] * said.err.count("\n")
+    assert said.err.count("\n") >= 1
