@@ -77,7 +77,8 @@ def unchanged(count: int, targets: list[bool]) -> None:
     seconds, writes = found["seconds"], found["written"]
     targets.append(seconds < UNCHANGED_SECONDS * count / UNCHANGED and writes == 0)
     print(
-        f"\nAn unchanged sync of {count:,} resources (embedded store): {seconds:.1f} s, {writes} writes, {found['megabytes']} MB at its peak."
+    peak = found["megabytes"]
+    print(f"\nUnchanged sync of {count:,} resources, embedded store: {seconds:.1f} s, {writes} writes, peak {peak} MB.")
     )
 
 
