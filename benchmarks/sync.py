@@ -76,10 +76,8 @@ def unchanged(count: int, targets: list[bool]) -> None:
         found = measure("unchanged", folder, count)
     seconds, writes = found["seconds"], found["written"]
     targets.append(seconds < UNCHANGED_SECONDS * count / UNCHANGED and writes == 0)
-    print(
     peak = found["megabytes"]
     print(f"\nUnchanged sync of {count:,} resources, embedded store: {seconds:.1f} s, {writes} writes, peak {peak} MB.")
-    )
 
 
 def memory(sizes: list[int]) -> None:
