@@ -180,6 +180,12 @@ def test_a_period_of_doses_some_days_apart() -> None:
     assert row["cumulative_dose"] == 30
 
 
+def test_a_dose_of_zero_is_a_dose() -> None:
+    """A placebo's doses are of 0 mg."""
+    row = table([dose("PATCH", 1, "2023-01-02", 0), dose("PATCH", 2, "2023-01-23", 0)])[0].loc["PATCH"]
+    assert row[["cycles", "cumulative_dose"]].tolist() == [2, 0]
+
+
 def test_delayed_cycles_are_counted() -> None:
     row = table(NAB)[0].loc["NAB"]
     assert row["delayed_cycles"] == 2  # 28 and 22 days instead of 21

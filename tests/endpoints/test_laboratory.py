@@ -116,7 +116,7 @@ def test_change_by_visit() -> None:
     at = found.loc[("A", "WEEK 3")]
     assert at[["n", "mean", "change_n", "change_mean", "change_maximum"]].tolist() == [1, 140, 1, 102, 102]  # the later of two
     assert pd.isna(at["sd"])
-    assert found.loc[("TOTAL", "WEEK 1"), ["n", "mean"]].tolist() == [3, (30 + 60 + 50) / 3]
+    assert found.loc[("TOTAL", "WEEK 1"), ["n", "mean", "median", "minimum", "maximum"]].tolist() == [3, (30 + 60 + 50) / 3, 50, 30, 60]
     assert not [visit for _, visit in found.index if visit.startswith("UNSCH")]
 
 

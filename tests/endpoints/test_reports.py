@@ -97,7 +97,8 @@ def test_a_study_that_tells_the_end_of_participation_only() -> None:
 
 BODY = pd.DataFrame(
     [
-        ("A1", 1, "weight", 70.0, "kg", "2023-01-05"),
+        ("A1", 1, "weight", 60.0, "kg", "2023-01-05"),
+        ("A1", 4, "weight", 70.0, "kg", "2023-01-10"),  # on the day of the first dose
         ("A1", 2, "weight", 90.0, "kg", "2023-01-11"),  # after the first dose
         ("A1", 3, "height", 175.0, "cm", None),
         ("A2", 1, "weight", 154.0, "[lb_av]", "2023-01-05"),
