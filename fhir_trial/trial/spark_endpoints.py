@@ -22,6 +22,7 @@ from fhir_trial.fhir.json import decode
 from fhir_trial.frames.reading import Document, Lines
 from fhir_trial.frames.spark import arrow_only, ddl, mapped, text_frame
 from fhir_trial.frames.spark_rows import Refused, text_of
+from fhir_trial.mapping.foreign import is_ours
 from fhir_trial.trial.resources import Resource, from_resources
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def endpoint_rows(
 ) -> "DataFrame":
     """The times to event of every subject in the FHIR at `path` (as `view_frame` takes it), with the columns of `TIMES`.
 
-    Subjects are analysed in `parts` groups, side by side. A resource that cannot be read ends the job (`naming_errors` names it).
+    Subjects are analysed in `parts` groups, side by side. A resource that cannot be read ends the job (`naming_errors` names it), and so
+    does one that another system wrote: whose it is stands in other resources, which may be elsewhere; `read_source` reads those.
     """
     task = EndpointTask(study, conventions, fhir, parts)
     tables = mapped(text_frame(spark, path), task.split, _PARTS)
@@ -72,7 +74,9 @@ class EndpointTask:
         """Lines of FHIR to the trial's tables, each split by group of subjects; what is about no subject goes to every group."""
         for piece in text_of(batches):
             findings = Findings()
-            data = from_resources(_resources(piece, findings), self.study, self.fhir)
+            held = list(_resources(piece, findings))
+            findings.extend(_not_ours(held, piece.place))
+            data = from_resources(held, self.study, self.fhir)
             if errors := [*findings.errors(), *data.findings.errors()]:
                 raise Refused(errors)
             rows = [(p, name, data.synthetic, _stream(t)) for name, table in data.tables.items() for p, t in self._groups(table)]
@@ -97,7 +101,16 @@ class EndpointTask:
         synthetic = bool(pc.any(parts["synthetic"]).as_py())
         data = TrialData(self.study, tables, synthetic, data_cutoff=cutoffs[0])
         found = analyse(data, self.conventions).adtte.assign(synthetic=synthetic)
-        return pa.Table.from_pandas(found[TIMES.names], schema=TIMES, preserve_index=False)
+        return pa.Table.from_pandas(found[TIMES.names], schema=TIMES, preserve_index=False).replace_schema_metadata()
+
+
+def _not_ours(held: list[Resource], place: str) -> Iterator[Finding]:
+    """A finding where resources carry no key of ours: without their neighbours they cannot be read, and must not be missed."""
+    others = [each for each in held if not is_ours(each) and each["resourceType"] != "Provenance"]
+    if others:
+        first = f"{others[0]['resourceType']}/{others[0].get('id', '?')}"
+        expected = f"resources with an identifier of the trial's; {first} and {len(others) - 1} more have none"
+        yield Finding("not-of-the-trial", place, expected=expected)
 
 
 def _together(streams: pa.ChunkedArray) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Endpoints of subjects in groups, side by side, are those of one analysis of everything; without Spark first, then on it."""
+"""Endpoints of subjects in groups, side by side on Spark, are those of one analysis of everything."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -12,7 +12,8 @@ import pytest
 from loop_runs import STUDY
 from spark_runs import spark
 
-from fhir_trial.domain.tables import TrialData
+from fhir_trial.domain.entities import Study
+from fhir_trial.domain.tables import TrialData, to_table
 from fhir_trial.endpoints.analyse import analyse
 from fhir_trial.endpoints.conventions import for_study
 from fhir_trial.errors import Findings, InputError
@@ -33,7 +34,7 @@ __all__ = ["spark"]
 def cohort(fhir: str) -> tuple[list[dict[str, Any]], TrialData]:
     """Resources of a synthetic cohort, and the data that they hold."""
     with TemporaryDirectory() as folder:
-        write_cohort(simulate(load_study(STUDY), n=5), Path(folder))
+        write_cohort(simulate(load_study(STUDY), n=4), Path(folder))
         data = read_sdtm(Path(folder), load_study(STUDY))
     resources = to_resources(data, fhir, Findings())
     return resources, from_resources(resources, data.study, fhir)
@@ -43,7 +44,7 @@ def whole(fhir: str) -> pd.DataFrame:
     """The times to event of one analysis of everything."""
     data = cohort(fhir)[1]
     found = analyse(data, for_study(data.study)).adtte.assign(synthetic=data.synthetic)
-    return pa.Table.from_pandas(found[TIMES.names], schema=TIMES, preserve_index=False).to_pandas()
+    return pa.Table.from_pandas(found[TIMES.names], schema=TIMES, preserve_index=False).replace_schema_metadata().to_pandas()
 
 
 def in_order(frame: pd.DataFrame) -> pd.DataFrame:
@@ -58,35 +59,33 @@ def lines(resources: list[dict[str, Any]], size: int) -> Iterator[pa.RecordBatch
         yield pa.RecordBatch.from_pylist(rows[at : at + size], schema=schema)
 
 
-@pytest.mark.spark  # it needs none, and several analyses take as long
-def test_groups_of_subjects_give_what_the_whole_gives() -> None:
-    resources, data = cohort("r4")
-    parts, size = 2, len(resources) // 3
-    task = EndpointTask(data.study, for_study(data.study), "r4", parts)
-    tables = pa.Table.from_batches(task.split(lines(resources, size)))
-    groups = [task.analysed(tables.filter(pa.compute.equal(tables["part"], part))) for part in range(parts)]
-    found = pa.concat_tables(groups)
-    assert found.schema.equals(TIMES)
-    pd.testing.assert_frame_equal(in_order(found.to_pandas()), in_order(whole("r4")))
-    assert found["synthetic"].to_pylist() == [True] * len(whole("r4"))
-    assert min(group.num_rows for group in groups) > 0
-
-
 def test_a_group_without_subjects_has_no_rows() -> None:
-    resources, data = cohort("r4")
-    task = EndpointTask(data.study, for_study(data.study), "r4", 1)
-    studies = [each for each in resources if each["resourceType"] == "ResearchStudy"]
+    study = load_study(STUDY)
+    table = to_table([Study(study=STUDY, title="A study", status="RECRUITING")], Study)
+    studies = to_resources(TrialData(study, {"study": table}), "r4", Findings())
+    assert len(studies) == 1
+    task = EndpointTask(study, for_study(study), "r4", 1)
     assert task.analysed(pa.Table.from_batches(task.split(lines(studies, 5)))).equals(TIMES.empty_table())
 
 
 def test_what_cannot_be_read_is_named() -> None:
-    data = cohort("r4")[1]
+    study = load_study(STUDY)
     schema = pa.schema([(LINE, pa.binary()), (FILE, pa.string()), (START, pa.int64())])
     batch = pa.RecordBatch.from_pylist([{LINE: line, FILE: "a.ndjson", START: 0} for line in (b"\n", b'{"a": \n', b"[1]\n")], schema=schema)
-    task = EndpointTask(data.study, for_study(data.study), "r4", 1)
+    task = EndpointTask(study, for_study(study), "r4", 1)
     with pytest.raises(Refused) as caught:
         list(task.split([batch]))
     assert [(f.code, f.place, f.row) for f in caught.value.findings] == [("not-json", "a.ndjson", 2), ("not-a-resource", "a.ndjson", 3)]
+
+
+def test_what_another_system_wrote_is_refused_and_not_missed() -> None:
+    study = load_study(STUDY)
+    task = EndpointTask(study, for_study(study), "r4", 1)
+    event = {"resourceType": "AdverseEvent", "id": "e1", "actuality": "actual", "subject": {"reference": "Patient/p"}}
+    with pytest.raises(Refused) as caught:
+        list(task.split(lines([event, event], 5)))
+    first = caught.value.findings[0]
+    assert (first.code, first.place) == ("not-of-the-trial", "AdverseEvent.ndjson")
 
 
 @pytest.mark.spark
@@ -98,5 +97,6 @@ def test_endpoints_on_spark_are_those_of_the_whole(spark: Any, tmp_path: Path) -
         found = pa.Table.from_pylist([row.asDict() for row in frame.collect()], schema=TIMES)
     pd.testing.assert_frame_equal(in_order(found.to_pandas()), in_order(whole("r5")))
     (tmp_path / "fhir" / "Patient.ndjson").write_text('{"resourceType": "Patient"\n', encoding="utf-8")
+    again = endpoint_rows(spark, str(tmp_path / "fhir" / "Patient.ndjson"), data.study, for_study(data.study), "r5", parts=2)
     with pytest.raises(InputError, match=r"Patient\.ndjson row 1: not json"), naming_errors():
-        frame.collect()
+        again.collect()
