@@ -25,6 +25,8 @@ ALONE_BYTES = 64 << 20
 _PIPE_BYTES = 1 << 20
 """Asked of the pipes, where the system lets: the fewer stops on the way, the better (a tenth of all the time)."""
 
+_PIPE_OF_THE_SYSTEM = -1
+
 
 class Runner(Protocol):
     """A view that is ready to run."""
@@ -120,13 +122,21 @@ class _Crew:
             worker.end()
 
 
+def _program(pipe_bytes: int) -> "subprocess.Popen[bytes]":
+    path = os.pathsep.join(each for each in sys.path if each)
+    command = [sys.executable, "-P", "-m", "fhir_trial.frames.worker"]
+    environment = {**os.environ, "PYTHONPATH": path}
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, pipesize=pipe_bytes)
+
+
 class _Worker:
     """One process and its two pipes."""
 
     def __init__(self) -> None:
-        path = os.pathsep.join(each for each in sys.path if each)
-        command = [sys.executable, "-P", "-m", "fhir_trial.frames.worker"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path})
+        try:
+            self._process = _program(_PIPE_BYTES)
+        except PermissionError:  # a user has so much of pipes, and this one has had it
+            self._process = _program(_PIPE_OF_THE_SYSTEM)
 
     def ask(self, header: msgspec.Struct, body: bytes = b"") -> tuple[Answer, bytes]:
         """Send one message and wait for its answer."""

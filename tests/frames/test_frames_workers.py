@@ -89,6 +89,20 @@ def test_workers_are_a_number(workers: Any) -> None:
         run_view(VIEW, b"", workers=workers)
 
 
+def test_a_system_without_wide_pipes_gives_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def popen(*_: Any, pipesize: int, **__: Any) -> str:
+        asked.append(pipesize)
+        if pipesize > 0:
+            raise PermissionError
+        return "a process"
+
+    monkeypatch.setattr(crew.subprocess, "Popen", popen)
+    assert crew._Worker()._process == "a process"
+    assert asked == [1 << 20, -1]
+
+
 @pytest.mark.usefixtures("eager")
 def test_a_run_that_is_given_up_leaves_no_process_behind(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Any] = []
