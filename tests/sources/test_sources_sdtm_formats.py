@@ -203,3 +203,8 @@ def test_json_that_is_no_data_set_is_left_alone(read, found, domains):
 def test_an_unknown_format_is_refused(tmp_path):
     with pytest.raises(UsageError, match="csv, parquet, xpt"):
         write_datasets({}, tmp_path, "S", "sas7bdat")
+
+
+def test_no_data_sets_are_no_files_and_nothing_is_left_behind(tmp_path):
+    assert write_datasets({}, tmp_path / "new", "S", "csv") == []
+    assert list((tmp_path / "new").iterdir()) == []

@@ -37,16 +37,16 @@ def write_datasets(tables: Mapping[str, Table], folder: Path, study: str, form: 
         raise UsageError(f"there is no format {form}: one of {', '.join(FORMATS)}")
     ending, write = FORMATS[form]
     chosen = fitted(tables, study) if form == "xpt" else tables
-    folder.mkdir(parents=True, exist_ok=True)
+    parts = folder / ".part"
+    parts.mkdir(parents=True, exist_ok=True)
     paths = []
     for name, (header, lines) in chosen.items():
         path = folder / f"{name}{ending}"
-        part = folder / f".part/{path.name}"
-        part.parent.mkdir(exist_ok=True)
+        part = parts / path.name
         write(part, study, header, lines)
         os.replace(part, path)
         paths.append(path)
-    (folder / ".part").rmdir()
+    parts.rmdir()
     return paths
 
 
