@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -48,11 +48,11 @@ class OutcomeChange:
     without any one of which it would be another; where there are none of these either, those that change it at all.
     """
 
-    subject: str
+    subject: str = field(repr=False)
     endpoint: str
     conventions: int
-    before: Outcome
-    after: Outcome
+    before: Outcome = field(repr=False)
+    after: Outcome = field(repr=False)
     because: tuple[str, ...]
 
     def why(self) -> str:
@@ -67,7 +67,7 @@ class Comparison:
     study: str
     endpoints: tuple[str, ...]
     conventions: tuple[Conventions, ...]
-    results: tuple[dict[str, EndpointResult], ...]
+    results: tuple[dict[str, EndpointResult], ...] = field(repr=False)
     changes: tuple[OutcomeChange, ...]
     findings: Findings
     synthetic: bool = False

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import StringIO
 from itertools import count
 from typing import Any
@@ -56,11 +56,11 @@ class Change:
     """
 
     file: str | None
-    row: Key
+    row: Key = field(repr=False)
     column: str | None
-    before: str | None
-    after: str | None
-    subjects: tuple[str, ...] = ()
+    before: str | None = field(repr=False)
+    after: str | None = field(repr=False)
+    subjects: tuple[str, ...] = field(default=(), repr=False)
 
     def describe(self) -> str:
         """The change in one line."""
