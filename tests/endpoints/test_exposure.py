@@ -159,7 +159,8 @@ def test_units_of_dose(unit: str | None, amount: float, cumulative: float, relat
     assert row["cumulative_dose"] == pytest.approx(cumulative)
     assert pd.isna(row["relative_intensity_pct"]) if relative is None else row["relative_intensity_pct"] == pytest.approx(relative)
     assert set(findings.counts()) - {"unit-not-convertible"} == ({code} - {None, "unit-not-convertible"})
-    assert ("unit-not-convertible" in findings.counts()) == (relative is None)
+    effect = "1 subjects have no relative dose intensity of CAM"
+    assert [f.effect for f in findings if f.code == "unit-not-convertible"] == ([effect] if relative is None else [])
 
 
 def test_doses_in_units_that_do_not_add_up_have_no_sum() -> None:

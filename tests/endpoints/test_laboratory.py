@@ -86,6 +86,7 @@ def test_the_baseline_that_the_source_names_goes_first() -> None:
 def test_worst_grades_and_shifts() -> None:
     found = results(ROWS)[0].reset_index()
     worst = laboratory_tables.worst_grades(found).set_index("arm")
+    assert worst.index.tolist() == ["A", "TOTAL"]
     assert worst.loc["TOTAL", ["n", "grade0", "grade1", "grade2", "grade3", "grade4", "grade3plus"]].tolist() == [2, 0, 1, 0, 1, 0, 1]
     shifts = laboratory_tables.shifts(found)
     of_arm = shifts[shifts["arm"] == "A"][["kind", "baseline", "worst", "n", "subjects", "percent"]].to_numpy().tolist()
@@ -135,6 +136,13 @@ def test_what_is_odd_is_said_with_its_effect(row: dict[str, Any], code: str, wha
     assert [(f.place, bool(f.effect)) for f in findings if f.code == code] == [("laboratory", True)]
     value = found.loc[("A1", 3), what]
     assert pd.isna(value) or not value
+
+
+def test_a_baseline_in_another_unit_is_none_and_equal_limits_are_limits() -> None:
+    found, findings = results([alt("A1", 1, "2023-01-02", 30, unit="ukat/L"), alt("A1", 2, "2023-01-24", 50, low=40.0)])
+    assert findings.counts() == {"baseline-unit-differs": 1}
+    assert pd.isna(found.loc[("A1", 2), "base"])
+    assert found.loc[("A1", 2), "range"] == "HIGH"
 
 
 def test_words_and_limits_have_no_change() -> None:
