@@ -17,6 +17,7 @@ from fhir_trial.domain.tables import entity_schema
 from fhir_trial.sources.sdtm.files import Cells, RawDomain
 from fhir_trial.sources.sdtm.lines import Written, written
 from fhir_trial.sources.sdtm.rows import Reading
+from fhir_trial.sources.sdtm.values import format_decimal, parse_decimal
 from fhir_trial.sources.sdtm.variables import is_carried, variables
 
 _RESULT = ("ORRES", "ORRESU", "STRESC", "STRESN", "STRESU")
@@ -65,7 +66,7 @@ def _compare(raw: RawDomain, lines: list[Written], reading: Reading) -> None:
         for name, numeric, cells in columns:
             text, made = cells[index], line.line.get(name)
             if text != made and not (numeric and _same_number(text, made)):
-                differing[name] = text
+                differing[name] = _as_number(text) if numeric else text
         if not results.isdisjoint(differing):
             # A result and its unit belong together: where one stands as in the source, so does the other, blank as it may be.
             differing |= {name: None for name in results & line.line.keys() if not raw.has(name)}
@@ -110,6 +111,14 @@ def _plain(text: str | None) -> str | None:
 def _is_number(domain: str, name: str) -> bool:
     known = variables().get((domain, name)) or variables().get(("vs", name))
     return known is not None and known.type == "number"
+
+
+def _as_number(text: str | None) -> str | None:
+    """A number as every format gives it back: `1E2` as `100`."""
+    try:
+        return None if text is None else format_decimal(parse_decimal(text))
+    except ValueError:
+        return text
 
 
 def _same_number(text: str | None, made: str | None) -> bool:
