@@ -1,6 +1,6 @@
 """A mutation run: every threshold and clause of the endpoint rules changed, one at a time, and the tests asked whether they notice.
 
-    python tests/endpoints/mutation.py [FILE.py ...] [--survivors] [--limit SECONDS]
+    python tests/endpoints/mutation.py [FILE.py ...] [--survivors | --rest] [--limit SECONDS]
 
 Writes `mutation.csv` beside this file: one row a mutant with the test that caught it, or the reason why no test can. Reasons stand in that
 file and are kept from run to run. A mutant changes one comparison, number, clause, case or table entry of one function or constant. Left
@@ -330,12 +330,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", default=list(TESTS))
     parser.add_argument("--survivors", action="store_true", help="only those that no test caught in the last run")
+    parser.add_argument("--rest", action="store_true", help="only those that no run came to")
     parser.add_argument("--limit", type=float, default=1e9, help="seconds after which the rest is left for the next run")
     options = parser.parse_args()
     files = options.files or list(TESTS)
     everything = [mutant for file in files for mutant in mutants(file)]
     before = known()
-    wanted = [m for m in everything if not options.survivors or before.get((m.place, m.change), {}).get("result") != "caught"]
+    last = {(m.place, m.change): before.get((m.place, m.change), {}).get("result") for m in everything}
+    skipped = {"caught", "survived"} if options.rest else {"caught"} if options.survivors else set[str]()
+    wanted = [m for m in everything if last[m.place, m.change] not in skipped]
     tests = sorted({str(HERE / test) for file in files for test in TESTS[file] if (HERE / test).exists()})
     run = Run(wanted, options.limit)
     pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", *tests], plugins=[run])
