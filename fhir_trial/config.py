@@ -7,6 +7,13 @@ base_url = "https://fhir.example.org/r4"
 token = "env:RESEARCH_TOKEN"      # or file:PATH (mode 0600), or keyring:SERVICE/USER
 research_store = true
 time_zone = "America/New_York"
+
+[servers.hospital]
+base_url = "https://fhir.hospital.example/r4"
+profile = "epic-like"             # what kind it is; without it, it is recognised
+sign_in = "backend"               # none, bearer, basic (user, password), backend, launch (a person, by the browser)
+client_id = "our-id-there"
+key = "file:/secure/key.pem"      # PEM, JWK or JWKS; of the last, `key_id` names one
 ```
 """
 

@@ -9,8 +9,9 @@ from fhir_trial.progress import Progress, silent
 from fhir_trial.sync.decide import Choices
 from fhir_trial.sync.journal import Journal
 from fhir_trial.sync.plan import make_plan
-from fhir_trial.sync.pull import of_study, pull_to_memory, trial_types
+from fhir_trial.sync.pull import of_study, trial_types
 from fhir_trial.sync.push import Report, apply
+from fhir_trial.sync.reading import patient_types, patients_of_study, read_patients, read_types
 from fhir_trial.trial.connection import Connection
 
 Resource = dict[str, Any]
@@ -35,9 +36,23 @@ def push_all(resources: Iterable[Resource], connection: Connection, journal: Jou
 
 
 def pull_study(study: str, connection: Connection, progress: Progress = silent) -> list[Resource]:
-    """Every trial resource of the study on the server; Provenance, which has no identifier, as far as it tells of the others."""
-    pulled = connection.run(pull_to_memory(trial_types(connection.info), progress=progress))
+    """Every trial resource of the study on the server; Provenance, which has no identifier, as far as it tells of the others.
+
+    A server that is read patient by patient is asked for those of the study's patients, whosever identifiers they have.
+    """
+    progress("reading the server", 0, None)
+    resources: dict[str, list[Resource]] = {}
+
+    def take(resource_type: str, rows: list[Resource]) -> None:
+        resources.setdefault(resource_type, []).extend(rows)
+
+    if connection.info.profile.reads == "patient":
+        types = patient_types(connection.info)
+        read_patients(connection, connection.info, types, connection.run(patients_of_study(study)), take)
+        return [row for rows in resources.values() for row in rows]
+    types = trial_types(connection.info)
+    read_types(connection, types, take)
     ours = of_study(f"{BASE}sid/", study)
-    kept = [resource for resource in pulled.all() if ours(resource)]
+    kept = [row for name in types for row in resources.get(name, []) if ours(row)]
     places = {f"{resource['resourceType']}/{resource['id']}" for resource in kept}
-    return kept + [r for r in pulled.resources.get("Provenance", []) if any(t.get("reference") in places for t in r.get("target", ()))]
+    return kept + [r for r in resources.get("Provenance", []) if any(t.get("reference") in places for t in r.get("target", ()))]

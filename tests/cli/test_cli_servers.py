@@ -138,3 +138,24 @@ def test_the_arm_of_a_blinded_study_stays_here(command, folder, access, tmp_path
     assert "arms of a blinded study" not in reasons["1999"]
     assert "refused Group/g: its members may tell the arms of a blinded study" in reasons["2999"]
     assert command("sync", folder, *access[:-1], "--fhir", "r4", "--study", "nobody's").code == 2
+
+
+def test_pull_by_export_and_what_changed_since(command, folder, access, tmp_path):
+    assert command("sync", folder, *access, "--apply").code == 0
+    reading = access[:-1]
+    assert command("pull", *reading, "--out", "searched").code == 0
+    bulk = command("pull", *reading, "--bulk", "--out", "exported", "--json")
+    assert bulk.code == 0
+    for path in (tmp_path / "searched").glob("*.ndjson"):
+        assert sorted(path.read_bytes().splitlines()) == sorted((tmp_path / "exported" / path.name).read_bytes().splitlines())
+    file = folder / "Organization.ndjson"
+    organization = json.loads(file.read_bytes())
+    file.write_text(json.dumps({**organization, "name": "Another name"}) + "\n", "utf-8")
+    (folder / "manifest.json").unlink()
+    assert command("sync", folder, *access, "--fhir", "r4", "--apply").code == 0
+    changed = command("pull", *reading, "--since", "last", "--out", "searched", "--json")
+    assert json.loads(changed.out)["counts"]["updated"] >= 1
+    assert json.loads((tmp_path / "searched" / "Organization.ndjson").read_bytes())["name"] == "Another name"
+    assert command("pull", *reading, "--since", "last", "--out", "nothing").code == 2
+    assert command("pull", *reading, "--bulk", "--poll-limit", "0", "--out", "x").code == 2
+    assert command("pull", *reading, "--profile", "epic-like", "--out", "x").code == 2
