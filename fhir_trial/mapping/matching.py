@@ -15,8 +15,17 @@ def matcher(where: tuple[Condition, ...]) -> Callable[[Json], bool]:
     if (single := single_member(where)) is not None:
         name, value = single
         return lambda item: bool(item.get(name) == value)
-    checks = [(values_at(condition.path), condition.value) for condition in where]
-    return lambda item: all(value in values(item) for values, value in checks)
+    # Most items fail by a member of their own, such as their url: that is asked first.
+    own = [pair for condition in where if (pair := single_member((condition,))) is not None]
+    inside = [(values_at(c.path), c.value) for c in where if single_member((c,)) is None]
+
+    def matches(item: Json) -> bool:
+        for name, value in own:
+            if item.get(name) != value:
+                return False
+        return all(value in values(item) for values, value in inside)
+
+    return matches
 
 
 def single_member(where: tuple[Condition, ...]) -> tuple[str, Literal] | None:

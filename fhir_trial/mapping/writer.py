@@ -30,7 +30,8 @@ def compile_writer(root: Node, shapes: Shapes) -> Fill:
     def write(row: Any, out: Json, problems: Problems) -> None:
         fill(row, out, problems)
         constants(out)
-        finish(out, problems)
+        if finish is not None:
+            finish(out, problems)
 
     return write
 
@@ -131,23 +132,50 @@ def _list(name: str, entries: list[Item | Repeat], shapes: Shapes) -> Fill:
     return write
 
 
-def _item(item: Item, shapes: Shapes) -> Callable[[Any, list[Json], Problems], None]:
-    fill, constants, finish = _fill(item.node, shapes), _constants(item.node), _finish(item.node, shapes, "")
-    companions = item.node.companions
+Append = Callable[[Any, list[Json], Problems], None]
+
+
+def _item(item: Item, shapes: Shapes) -> Append:
+    node = item.node
+    fill, constants, finish = _fill(node, shapes), _constants(node), _finish(node, shapes, "")
+    companions = node.companions
+    if not _is_plain(node) or finish is not None:
+
+        def write(row: Any, items: list[Json], problems: Problems) -> None:
+            child: Json = {}
+            fill(row, child, problems)
+            if child:
+                child.update(companions)
+                constants(child)
+                if finish is not None:
+                    finish(child, problems)
+                items.append(child)
+
+        return write
+    return _simple_item(fill, {**node.constants, **companions})
+
+
+def _is_plain(node: Node) -> bool:
+    """Whether the node's constants stand in it itself, and none of its fields can stand where one does."""
+    inside = any(_has_constants(child) for child in node.objects.values())
+    listed = any(isinstance(i, Item) and (i.required or not has_fields(i.node)) for items in node.lists.values() for i in items)
+    return not (inside or listed or node.link is not None)
+
+
+def _simple_item(fill: Fill, constants: Json) -> Append:
+    """An item whose constants are known beforehand and which nothing else is asked of: most extensions are such."""
+    empty = len(constants)
 
     def write(row: Any, items: list[Json], problems: Problems) -> None:
-        child: Json = {}
+        child = constants.copy()
         fill(row, child, problems)
-        if child:
-            child.update(companions)
-            constants(child)
-            finish(child, problems)
+        if len(child) > empty:
             items.append(child)
 
     return write
 
 
-def _repeat(repeat: Repeat, shapes: Shapes) -> Callable[[Any, list[Json], Problems], None]:
+def _repeat(repeat: Repeat, shapes: Shapes) -> Append:
     get, companions = attrgetter(repeat.field), repeat.node.companions
     fill, constants, finish = _fill(repeat.node, shapes), _constants(repeat.node), _finish(repeat.node, shapes, f"{repeat.path}.")
 
@@ -160,7 +188,8 @@ def _repeat(repeat: Repeat, shapes: Shapes) -> Callable[[Any, list[Json], Proble
                 continue
             child.update(companions)
             constants(child)
-            finish(child, problems)
+            if finish is not None:
+                finish(child, problems)
             items.append(child)
 
     return write
@@ -225,15 +254,18 @@ def _reasons(node: Node) -> Callable[[Json], None]:
     return write
 
 
-def _finish(node: Node, shapes: Shapes, path: str) -> Finish:
-    """Names what is required and missing, or says why it is absent."""
+def _finish(node: Node, shapes: Shapes, path: str) -> Finish | None:
+    """Names what is required and missing, or says why it is absent; None where nothing can be missing."""
     required = []
     for name, element in shapes.elements(node.type).items():
         jsons = tuple(dict.fromkeys(element.json_names.values())) or (name,)
         if element.min and not set(jsons) & set(node.constants) and node.link is None:
             required.append((name, jsons))
     reasons = _reasons(node)
-    inner = [(name, _finish(child, shapes, f"{path}{name}.")) for name, child in node.objects.items() if not name.startswith("_")]
+    below = [(name, _finish(child, shapes, f"{path}{name}.")) for name, child in node.objects.items() if not name.startswith("_")]
+    inner = [(name, check) for name, check in below if check is not None]
+    if not (node.absent or required or inner):
+        return None
 
     def finish(out: Json, problems: Problems) -> None:
         reasons(out)
