@@ -43,6 +43,11 @@ class ServerInfo:
         """Whether the server knows the type at all, as far as it says."""
         return resource_type not in self.profile.absent and (not self.types or resource_type in self.types)
 
+    def searches(self, resource_type: str) -> bool:
+        """Whether the type can be searched, as far as the server says."""
+        known = self.types.get(resource_type)
+        return self.holds(resource_type) and (known is None or "search-type" in known.interactions)
+
     def identity(self, resource_type: str) -> Identity:
         """How a resource of that type gets its one place on the server."""
         known = self.types.get(resource_type)

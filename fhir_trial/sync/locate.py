@@ -38,7 +38,7 @@ def locate(
     wanted = [place for place in places if server.holds(_type(place))]
     here = [place for place in wanted if server.identity(_type(place)) == "client-id"]
     known = [place for place in wanted if place in at and server.identity(_type(place)) != "client-id"]
-    rest = [place for place in wanted if place in ours and place not in at and server.identity(_type(place)) != "client-id"]
+    rest = [p for p in wanted if p in ours and p not in at and server.identity(_type(p)) != "client-id" and server.searches(_type(p))]
     found = Located((yield from read_places(here)))
     for place in (*known, *apart):
         resource = yield from read_one(at.get(place, place))

@@ -95,7 +95,7 @@ def pull_to_memory(types: Sequence[str], keep: Keep | None = None, progress: Pro
 def trial_types(server: ServerInfo, asked: Iterable[str] = ()) -> list[str]:
     """The types to read: those asked for, else every trial type that the server has and lets be searched."""
     wanted = tuple(asked)
-    return list(wanted) if wanted else [t for t in TRIAL_TYPES if not server.types or _is_searchable(server, t)]
+    return list(wanted) if wanted else [t for t in TRIAL_TYPES if server.searches(t)]
 
 
 def of_study(system_prefix: str, value_prefix: str) -> Keep:
@@ -113,8 +113,3 @@ def of_study(system_prefix: str, value_prefix: str) -> Keep:
         return any(system.startswith(system_prefix) and (value + "/").startswith(value_prefix + "/") for system, _, value in split)
 
     return keep
-
-
-def _is_searchable(server: ServerInfo, resource_type: str) -> bool:
-    known = server.types.get(resource_type)
-    return known is not None and server.holds(resource_type) and "search-type" in known.interactions

@@ -113,11 +113,7 @@ def merged_into(patient: Mapping[str, Any]) -> str | None:
 
 def patient_types(server: ServerInfo, asked: Sequence[str] = ()) -> list[str]:
     """The types to read by patient: those asked for, else all that such a server searches so and says it has."""
-    searchable = [
-        name
-        for name in server.profile.by_patient
-        if server.holds(name) and (not server.types or "search-type" in server.types[name].interactions)
-    ]
+    searchable = [name for name in server.profile.by_patient if server.searches(name)]
     if other := [name for name in asked if name not in {*searchable, "Patient"}]:
         raise UsageError(f"this server ({server.profile.name}) is not searched by patient for {', '.join(other)}")
     return [name for name in searchable if not asked or name in asked]

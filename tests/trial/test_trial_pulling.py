@@ -24,6 +24,7 @@ from fhir_trial.trial.connection import Connection, connect_embedded
 from fhir_trial.trial.pulling import Wanted, pull_into
 
 EVERYTHING = Wanted()
+UNWRITTEN = ("Group", "Provenance", "ResearchStudy", "MeasureReport", "Organization", "Location", "Evidence", "BodyStructure", "List")
 MCODE = [decode(line) for line in (Path(__file__).parents[1] / "data" / "mcode" / "examples.ndjson").read_bytes().splitlines()]
 MCODE_PATIENTS = tuple(row["id"] for row in MCODE if row["resourceType"] == "Patient")
 
@@ -224,11 +225,12 @@ def test_what_a_hospital_does_not_take_is_refused_before_it_is_sent_and_what_it_
         {"resourceType": "AdverseEvent", "id": "ae", "identifier": {"system": "urn:ae", "value": "1"}, "subject": subject},
         {"resourceType": "ResearchSubject", "id": "rs", "identifier": [{"system": "urn:rs", "value": "1"}], "individual": subject},
         patient("pseudonym", identifier=[{"system": "urn:p", "value": "1"}]),
+        *({"resourceType": t, "id": t.lower(), "identifier": [{"system": "urn:x", "value": t}]} for t in UNWRITTEN),
     ]
     log.clear()
     with Journal(":memory:") as journal:
         report = connection.run(push(rows, connection.info, journal))
-        assert (report.created, len(report.refused)) == (1, 3)
+        assert (report.created, len(report.refused)) == (1, 3 + len(UNWRITTEN))
         again = connection.run(push(rows, connection.info, journal))
         assert (again.written, again.unchanged) == (0, 1)
         result["status"] = "amended"
