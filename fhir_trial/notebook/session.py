@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     import altair
     import great_tables
 
+SOURCE_COLUMNS = "_source_columns"
+"""The end of the names of tables of what a source's row said as it stood there."""
 ORDER = ("subject", "start", "on", "visit_number", "lesion", "evaluator", "evaluator_id", "sequence")
 """What the rows of a table are ordered by, as far as it has such columns: a server gives them in no order."""
 
@@ -191,8 +193,11 @@ class Trial:
         """The table of an entity (`therapy`) or of a repeat (`subject_dispositions`), with study days, cycles and labels.
 
         With `lineage` each row says which `resource` it was read from, in which `version`; `resource` opens it. A `UsageError` lists all.
+        What stood in a source's own columns may name its subject: it is shown only where subjects are.
         """
         data = self._opened.data
+        if name.endswith(SOURCE_COLUMNS) and not self._unmasked:
+            raise UsageError(f'{name} may name its subjects: open the study with unmasked="the reason to see it"')
         return _shown_frame(_plain_numbers(to_frame(trial_table(data, name, lineage))), self._mask(), data.synthetic)
 
     def subjects(self, lineage: bool = False) -> pd.DataFrame:

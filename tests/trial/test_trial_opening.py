@@ -78,6 +78,8 @@ def test_every_table_of_a_trial_is_shown_by_its_method_or_its_name(small: Callab
     assert list(trial.therapies().columns) == list(trial.table("therapy").columns)
     assert (trial.performance_status()["day"] == 1).any()
     assert trial.vital_signs().empty
+    with pytest.raises(UsageError, match="subject_source_columns may name its subjects"):
+        trial.table("subject_source_columns")
     milestones = trial.table("subject_dispositions")
     assert set(milestones["subject"]) <= set(trial.subjects()["subject"])
     assert not [name for name in milestones if milestones[name].astype(str).str.contains("SYN-").any()]
