@@ -215,7 +215,8 @@ def main() -> int:
     ]
     summary = (
         f"{len(questions)} questions ({sum(map(len, EXPRESSIONS.values()))} expressions over {len(RESOURCES)} resources): the answers are "
-        f"the same but for {len(differences)} expressions. Made by `python benchmarks/{Path(__file__).name}` with {PACKAGES['fhirpathpy'][0]}."
+        f"the same but for {len(differences)} expressions. Made by `python benchmarks/{Path(__file__).name}` with "
+        f"{PACKAGES['fhirpathpy'][0]}."
     )
     head = "| expression | this engine | fhirpathpy | why |\n|---|---|---|---|"
     text = "\n".join(["# Where fhirpathpy and this engine differ", "", summary, "", head, *rows, ""])
