@@ -68,7 +68,7 @@ def _decimal(value: Any) -> Decimal:
 
 
 # The days of a trial are few, and every one of them is met in many rows.
-_parsed_when = lru_cache(maxsize=65_536)(parse_when)
+_parsed_when = lru_cache(maxsize=16_384)(parse_when)
 
 
 def _when(value: Any) -> When:

@@ -44,7 +44,7 @@ def split_key(value: str) -> list[str | None]:
     return [p.replace("%2F", "/").replace("%25", "%") if "%" in p else (p or None) for p in value.split("/")]
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8_192)
 def logical_id(system: str, value: str) -> str:
     """uuid5 of a business identifier: the same in R4 and R5, and never numeric."""
     digest = bytearray(hashlib.sha1(NAMESPACE.bytes + f"{system}|{value}".encode(), usedforsecurity=False).digest()[:16])

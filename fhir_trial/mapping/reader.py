@@ -17,7 +17,7 @@ from fhir_trial.mapping.writer import LOCAL_TIME, Json, Problems
 Known = Mapping[str, str]
 """`Type/id` of the resources at hand to their business identifier's value."""
 
-REMEMBERED = 65_536
+REMEMBERED = 8_192
 """How many keys of references a reader remembers."""
 
 _LATER = "for later"
