@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from fhir_trial.domain.dates import last_day
 from fhir_trial.domain.entities import ENTITIES
 from fhir_trial.domain.results import EndpointResult, Estimate
 from fhir_trial.domain.study import EndpointDefinition
@@ -51,7 +52,8 @@ def prepare(data: TrialData, conventions: Conventions) -> "Analysis":
     Where the conventions name no data cutoff, the one that the data state is in force.
     """
     if conventions.data_cutoff is None and data.data_cutoff is not None:
-        conventions = conventions.with_settings({"data_cutoff": data.data_cutoff})
+        # a cutoff that names a month sees the whole of it
+        conventions = conventions.with_settings({"data_cutoff": last_day(data.data_cutoff).isoformat()})
     tables = {name: data.frame(name) for name in ENTITIES if data.table(name).num_rows} | {"subject": data.frame("subject")}
     findings = Findings()
     responses = respond(tables, conventions)

@@ -213,3 +213,8 @@ def test_the_cutoff_that_the_data_state_is_in_force() -> None:
         (20, "progression"),
     ]
     assert analyse(data, preset("protocol").with_settings({"data_cutoff": "2023-12-31"})).conventions.data_cutoff == "2023-12-31"
+
+
+def test_a_cutoff_that_names_a_month_sees_the_whole_of_it() -> None:
+    found = analyse(dataclasses.replace(trial(), data_cutoff=When("2023-02")), preset("protocol"))
+    assert found.conventions.data_cutoff == "2023-02-28"
