@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pilot_data import short_pilot
 from sdtm_trials import assert_same, trial
 
 from fhir_trial.errors import MissingExtra
@@ -41,7 +42,7 @@ def test_the_synthetic_cohort_survives_without_a_finding():
 
 @pytest.fixture(scope="module")
 def pilot():
-    return read_cdisc_pilot()
+    return short_pilot()
 
 
 def test_the_pilot_study_survives(pilot):

