@@ -65,7 +65,8 @@ def test_limits_agree_with_statsmodels(method: str, x: int, n: int, level: float
 @pytest.mark.parametrize("method", ["clopper-pearson", "wilson"])
 def test_the_ends(method: str) -> None:
     assert proportion(0, 5, method).lower == 0
-    assert proportion(5, 5, method).upper == 1
+    assert {proportion(n, n, method).upper for n in range(1, 60)} == {1}
+    assert {proportion(0, n, method).lower for n in range(1, 60)} == {0}
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -68,6 +68,8 @@ RULES: list[tuple[list[tuple[int, str | None]], dict[str, object], str]] = [
     ([(42, "CR"), (70, "PR")], {}, "CR SD Y N Y Y"),
     ([(42, "PR"), (50, "CR"), (60, "PR"), (80, "PR")], {}, "CR SD Y N Y Y"),
     ([(42, "PR"), (84, "CR"), (126, "CR")], {}, "CR CR Y Y Y Y"),
+    ([(42, "PR"), (50, "CR"), (60, "NE"), (80, "PR")], {}, "CR SD Y N Y Y"),
+    ([(42, "PR"), (60, "NON-CR/NON-PD"), (100, "PR")], {"sd_between_ok": True}, "PR SD Y N Y Y"),
     ([(42, "PD"), (84, "CR"), (126, "CR")], {}, "PD PD N N N N"),
     ([(42, "NE")], {}, "NE NE N N N N"),
     ([], {}, "NE NE N N N N"),
