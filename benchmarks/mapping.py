@@ -1,6 +1,7 @@
 """Domain rows to FHIR JSON and back, findings collected: the rules of `mappings/` against fhir.resources models, in one run.
 
     python benchmarks/mapping.py [--rows 5000] [--yardstick-rows 1000] [--repeat 3] [--fhir r4]...
+    python benchmarks/mapping.py --memory-rows 1000000     peak memory over that many doses written and read one after the other
 
 Writing: row to bytes, against building a model from a dict that is ready-made and dumping it as JSON; filling that dict from the row, which
 a user of models writes by hand, is not charged. Reading: bytes to row with every check of the rules, against validating the JSON into a
@@ -10,6 +11,7 @@ or keys remembered from the one before; exit code 1 where a target is missed.
 
 import argparse
 import importlib
+import resource
 import statistics
 import sys
 import time
@@ -124,6 +126,23 @@ def rate(works: list[Work], rows: int) -> float:
     return rows / statistics.median(took)
 
 
+def memory(fhir: str, count: int) -> int:
+    """Write and read `count` doses one after the other; the peak of memory after each tenth, 1 where it grows after the first two."""
+    study = load_study(STUDY)
+    rules, findings = load(fhir, study)["dose"], Findings()
+    rows = read_sdtm(simulate(study), study).rows("dose")
+    peaks, start = [], time.process_time()
+    for number, row in enumerate(islice(cycle(rows), count), 1):
+        made = replace(row, subject=f"{row.subject}-{number // len(rows)}")
+        if rules.read(decode(encode(rules.write(made, findings))), findings) != made:
+            sys.exit(f"{fhir}: a row did not come back")
+        if number % (count // 10) == 0:
+            peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+            took = time.process_time() - start
+            print(f"{fhir} {number:>9,} rows  {peaks[-1]:6.1f} MiB at most  {number / took:8,.0f} rows/s there and back", flush=True)
+    return 1 if peaks[-1] > peaks[1] * 1.02 else 0
+
+
 def main() -> int:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -131,7 +150,10 @@ def main() -> int:
     parser.add_argument("--yardstick-rows", type=int, default=1_000)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--fhir", action="append", choices=MODELS)
+    parser.add_argument("--memory-rows", type=int)
     options = parser.parse_args()
+    if options.memory_rows:
+        return max(memory(fhir, options.memory_rows) for fhir in options.fhir or ["r4"])
     missed = False
     print(f"{'':3}{'entity':15}{'':7}{'rows/s':>10}{'models/s':>10}{'ratio':>8}{'target':>8}")
     for fhir in options.fhir or MODELS:
