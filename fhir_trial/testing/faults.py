@@ -66,7 +66,8 @@ _DEEP = b'{"resourceType":"Bundle","entry":' + b"[" * 100_000 + b"]" * 100_000 +
 
 
 def _first_page(answer: Answer) -> str:
-    rows = [{"resource": {"resourceType": "Observation", "id": f"o-{n:03}"}} for n in range(10)]
+    row = {"resourceType": "Observation", "status": "final", "code": {"text": "size"}}  # what clients that look at rows ask for
+    rows = [{"resource": {**row, "id": f"o-{n:03}"}} for n in range(10)]
     return json.dumps({"entry": rows, "link": [{"relation": "next", "url": f"{answer.base_url}/Observation?_offset=20"}]})
 
 
