@@ -42,10 +42,11 @@ def test_the_synthetic_cohort_survives_without_a_finding():
 
 @pytest.fixture(scope="module")
 def pilot():
-    return short_pilot()
+    return read_cdisc_pilot()
 
 
-def test_the_pilot_study_survives(pilot):
+def test_the_pilot_study_survives():
+    pilot = short_pilot()
     again = written_and_read(pilot)
     assert {name: table.num_rows for name, table in again.tables.items()} | {"sum_of_diameters": 0} == {
         name: table.num_rows for name, table in pilot.tables.items()
@@ -53,6 +54,7 @@ def test_the_pilot_study_survives(pilot):
     assert [name for name, table in again.tables.items() if table != pilot.table(name)] == []
 
 
+@pytest.mark.pilot
 def test_the_pilot_study_has_its_known_counts(pilot):
     counts = {name: table.num_rows for name, table in pilot.tables.items()}
     assert counts == {
@@ -74,6 +76,7 @@ def test_the_pilot_study_has_its_known_counts(pilot):
     assert Counter(c.source for s in subjects for c in s.contacts)["LB"] > 1500
 
 
+@pytest.mark.pilot
 def test_the_pilot_study_says_what_it_lacks_and_what_is_odd(pilot):
     said = {f.field: f.effect for f in pilot.findings if f.code == "fact-missing"}
     assert set(said) == {"AETOXGR", "VSTESTCD=BSA, EXBSA", "QSTESTCD=ECOG101"}
