@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from fhir_trial.errors import Finding, Findings, InputError
 from fhir_trial.fhir.json import encode
+from fhir_trial.fhir.ndjson import is_lines
 from fhir_trial.frames.columns import TEXT
 from fhir_trial.frames.reading import Document, Lines
 from fhir_trial.frames.run import ViewRunner
@@ -122,7 +123,8 @@ def text_of(batches: Iterable[pa.RecordBatch]) -> Iterator[Lines | Document]:
             file, first_byte = batch[FILE][start].as_py(), batch[START][start].as_py()
             text = _joined(batch[LINE].slice(start, stop - start))
             if first_byte is None:
-                yield Document(file, text.removeprefix(_BOM), optional=True)
+                text = text.removeprefix(_BOM)
+                yield Lines(file, 1, text) if is_lines(text) else Document(file, text, optional=True)
                 continue
             first = next_line.get((file, first_byte), 1)
             next_line[file, first_byte] = first + stop - start

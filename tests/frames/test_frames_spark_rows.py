@@ -60,6 +60,12 @@ def test_a_later_part_of_a_large_file_says_so_and_a_document_stays_whole() -> No
     ]
 
 
+def test_a_document_that_is_lines_is_read_as_lines() -> None:
+    """Spark itself writes NDJSON into files that end in .json."""
+    text = b'\xef\xbb\xbf{"resourceType": "Patient"}\n{"resourceType": "Patient"}'
+    assert list(text_of(batches([(text, "part-0.json", None)], 9))) == [Lines("part-0.json", 1, text.removeprefix(b"\xef\xbb\xbf") + b"\n")]
+
+
 @pytest.mark.parametrize("size", [1, 2, 100])
 def test_the_rows_are_those_of_the_engine(size: int) -> None:
     lines = [(encode(each), f"{i // 3}.ndjson", 0) for i, each in enumerate(PATIENTS)]
