@@ -113,8 +113,8 @@ def load_readings(mapping: RuleMapping, folder: Path | None = None) -> list[Read
 
     An entity without a file of its own in `reading/` is read by its own rules, where its type says what it is.
     """
-    folder = folder or data_dir("mappings")
     rule_set = load_rules(mapping.fhir, folder=folder)
+    folder = folder or data_dir("mappings")
     systems, classes = read_rules(folder / "systems.yaml"), {name: mapping[name].entity for name in mapping}
     readings = []
     for path in sorted((folder / FOLDER).glob("*.yaml")):
