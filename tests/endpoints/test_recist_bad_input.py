@@ -324,3 +324,10 @@ def test_a_lesion_of_which_only_short_axes_are_known_is_a_node(tables_of: Build)
     assert only(result).code == "taken-as-node"
     tables["lesion"]["organ"] = "LUNG"
     assert judged(tables)[0].findings.counts()["other-diameter"] == 2
+
+
+def test_lesions_identified_and_nothing_measured_at_all_are_said(tables_of: Build) -> None:
+    tables = tables_of(CASE)
+    result, overall = judged(tables | {"measurement": tables["measurement"].iloc[:0]})
+    assert overall == []
+    assert result.findings.counts() == {"lesion-without-baseline": 2}
