@@ -62,6 +62,8 @@ class Export:
     types: tuple[str, ...] = ()
     since: str | None = None
     poll_seconds: float = 3600.0
+    longest_wait_seconds: float | None = None
+    """Ask again after so long at the latest, whatever the server wishes (see `Profile`)."""
 
     def __post_init__(self) -> None:
         """Refuse another level."""
@@ -108,10 +110,10 @@ def export(asked: Export, job: SavedJob, clock: Callable[[], float]) -> Steps:
     status_url, is_resumed = job.status_url(asked.url), True
     if status_url is None:
         status_url, is_resumed = (yield from _kick_off(asked, job)), False
-    manifest = yield from _poll(status_url, ends_at, clock)
+    manifest = yield from _poll(status_url, ends_at, clock, asked.longest_wait_seconds)
     if manifest is None and is_resumed:  # the server has forgotten the job: begin anew
         status_url = yield from _kick_off(asked, job)
-        manifest = yield from _poll(status_url, ends_at, clock)
+        manifest = yield from _poll(status_url, ends_at, clock, asked.longest_wait_seconds)
     if manifest is None:
         raise BadAnswer("GET server: the export's job is gone")
     return (yield from _Files(manifest, job, status_url, ends_at, clock).fetch())
@@ -143,7 +145,9 @@ def _kick_off(asked: Export, job: SavedJob) -> Generator[Step, Response, str]:
     return status_url
 
 
-def _poll(status_url: str, ends_at: float, clock: Callable[[], float]) -> Generator[Step, Response, dict[str, Any] | None]:
+def _poll(
+    status_url: str, ends_at: float, clock: Callable[[], float], longest: float | None = None
+) -> Generator[Step, Response, dict[str, Any] | None]:
     """The manifest; None where there is no such job."""
     request, wait = Request("GET", status_url, {"Accept": "application/json"}), 0.5
     while True:
@@ -153,7 +157,7 @@ def _poll(status_url: str, ends_at: float, clock: Callable[[], float]) -> Genera
         response = yield Ask(request, left)
         if response.status == 202:
             wished = wished_seconds(response)
-            pause = max(wished, 0.05) if wished is not None else wait
+            pause = min(max(wished, 0.05) if wished is not None else wait, longest or float("inf"))
             if clock() + pause >= ends_at:
                 raise OutOfTime("the export will not be ready within the time given (--poll-limit): its job is kept; run again to go on")
             yield Wait(pause)

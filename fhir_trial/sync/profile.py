@@ -56,6 +56,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     deletes: bool = True
     post_search: bool = False
     exports: tuple[Level, ...] = ()
+    longest_poll_wait_seconds: float | None = None
+    """Where a server asks for long waits whatever the export's size, and takes earlier questions well."""
     notes: tuple[str, ...] = ()
 
 

@@ -107,7 +107,7 @@ def _export(connection: Connection, wanted: Wanted, since: str | None = None) ->
     if known and name not in known:
         raise UsageError(f"a server like this exports {' or '.join(known)}, not {name}: name a group with --group")
     types = tuple(wanted.types or [t for t in trial_types(connection.info) if not level or t not in _NOT_OF_PATIENTS])
-    return Export(level, types, since, wanted.poll_seconds)
+    return Export(level, types, since, wanted.poll_seconds, connection.info.profile.longest_poll_wait_seconds)
 
 
 _NOT_OF_PATIENTS = frozenset({"Organization", "ResearchStudy", "PlanDefinition", "Measure", "EvidenceVariable", "Evidence"})

@@ -144,3 +144,10 @@ def test_only_the_levels_that_there_are():
     assert Export().url.startswith("$export?")
     with pytest.raises(InputError):
         Export("Group/../x")
+
+
+def test_a_server_that_always_asks_for_two_minutes_is_asked_earlier_where_its_profile_says_so(tmp_path):
+    server = BulkServer(polls=[Response(202, {"Retry-After": "120"}), Response(202, {"Retry-After": "120"})])
+    runner = Runner(server)
+    assert len(read(server, tmp_path, runner, longest_wait_seconds=5.0)[1]) == ROWS
+    assert runner.now <= 11
