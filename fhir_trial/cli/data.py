@@ -13,6 +13,7 @@ from fhir_trial.endpoints.outputs import summary
 from fhir_trial.errors import Findings, UsageError
 from fhir_trial.fhir.versions import DEFAULT
 from fhir_trial.sources.conventions_file import chosen_conventions
+from fhir_trial.sources.sdtm.unwritten import unwritten
 from fhir_trial.sources.sdtm.write import write_sdtm
 from fhir_trial.sync.folder import MANIFEST, write_folder
 from fhir_trial.trial.derived import Source, write_endpoints
@@ -94,6 +95,7 @@ def from_fhir(
     """Write FHIR back as trial tables in SDTM; 1 when something could not be read."""
     data = read_source(folder, study, fhir)
     paths = [str(path) for path in write_sdtm(data, out, form.value)]
+    data.findings.extend(unwritten(data))
     if as_json:
         show_json({"files": paths, "synthetic": data.synthetic, "findings": [finding_row(f) for f in data.findings]})
     else:

@@ -26,7 +26,9 @@ def folder(tmp_path):
         {"fullUrl": "urn:uuid:11111111-1111-4111-8111-111111111111", "resource": patient},
         {"fullUrl": "urn:uuid:22222222-2222-4222-8222-222222222222", "resource": weight},
     ]
+    cancer = {"resourceType": "Condition", "id": "c1", "code": {"text": "Sarcoma"}, "subject": weight["subject"]}
     (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "cancer.json").write_text(json.dumps(cancer))
     (tmp_path / "in" / "bundle.json").write_text(json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries}))
     (tmp_path / "in" / "shot.json").write_text(json.dumps({"resourceType": "Immunization", "id": "i1", "status": "completed"}))
     return tmp_path / "in"
@@ -38,6 +40,7 @@ def test_a_folder_of_others_gives_sdtm_and_findings(folder, tmp_path, capsys):
     assert {f["code"]: f["place"] for f in said["findings"] if f["severity"] == "warning"} == {
         "no-research-subject": "Patient/11111111-1111-4111-8111-111111111111",
         "not-read": "Immunization/i1",
+        "not-in-sdtm": "condition",
     }
     with (tmp_path / "out" / "vs.csv").open() as file:
         (row,) = csv.DictReader(file)
