@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from loop_runs import STUDY
 
+pytestmark = pytest.mark.thorough
 COMPARE = ("--study", STUDY, "--conventions", "protocol", "--conventions")
 
 

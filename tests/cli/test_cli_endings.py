@@ -46,6 +46,7 @@ def leaves_after(monkeypatch):
     return after
 
 
+@pytest.mark.thorough
 def test_a_sync_that_the_server_leaves_ends_with_5_and_the_next_one_goes_on(command, folder, served, leaves_after, monkeypatch):
     monkeypatch.setenv("TESTS_TOKEN", TOKEN)
     call = ("sync", folder, "--server", served, "--token", "env:TESTS_TOKEN", "--research-store", "--apply", "--json")

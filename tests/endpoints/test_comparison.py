@@ -10,6 +10,8 @@ from fhir_trial.endpoints.comparison import ABSENT, Comparison, compare
 from fhir_trial.endpoints.conventions import preset
 from fhir_trial.errors import InputError, UsageError
 
+pytestmark = pytest.mark.thorough
+
 STUDY = StudyDefinition(id="X", title="X", status="U", sponsor=Sponsor(id="x", name="x"), arms=(), drugs=(), outcomes=(), endpoints=())
 SEEN = {
     "S-late": [("2023-02-12", "SD")],  # and dies after 200 days

@@ -19,6 +19,8 @@ from fhir_trial.endpoints.time_to_event import derive
 from fhir_trial.endpoints.time_to_event_rules import ENDPOINTS
 from fhir_trial.errors import Findings
 
+pytestmark = pytest.mark.thorough
+
 Tables = dict[str, pd.DataFrame]
 STUDY = StudyDefinition(
     id="X",

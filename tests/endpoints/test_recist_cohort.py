@@ -12,6 +12,8 @@ from endpoints.recist_by_hand import Course, best_responses
 from fhir_trial.endpoints.conventions import preset
 from fhir_trial.endpoints.response import respond
 
+pytestmark = pytest.mark.thorough
+
 SUBJECTS = 250
 SIZES = (0, 3, 4, 4.9, 5, 6, 7, 9, 9.9, 10, 12, 14, 15, 17.5, 20, 21, 24, 25, 30, 30.1, 36, 43, 50)
 BASELINES = (10, 15, 16, 20, 30, 43, 60)

@@ -14,6 +14,8 @@ import pytest
 
 from fhir_trial.cli.main import run
 
+pytestmark = pytest.mark.thorough
+
 ENROLLED = dt.date(2023, 1, 2)
 STUDY = "NCT05189483"
 Row = dict[str, Any]

@@ -173,6 +173,7 @@ def test_a_worker_that_fails_tells_the_kind_and_goes_on(monkeypatch: pytest.Monk
     assert receive(answers) is None
 
 
+@pytest.mark.thorough
 def test_an_unguarded_script_may_use_workers(folder: Path, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     lines = [

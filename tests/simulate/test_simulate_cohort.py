@@ -149,6 +149,7 @@ def test_the_cohort_has_what_the_rules_are_about(cohort):
     assert len(cohort["cm"]) > 0
 
 
+@pytest.mark.thorough
 def test_large_cohorts_have_the_planned_shape(simulated_study):
     stories = [course(person, seed, parameters()) for seed in range(10) for person in enrol(simulated_study, 100, seed, parameters())]
     responders = sum(any(scan.response in {"PR", "CR"} for scan in story.tumour.scans) for story in stories)

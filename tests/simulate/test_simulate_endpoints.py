@@ -58,6 +58,7 @@ def test_adverse_events_agree_with_the_published_sibling(results, term, figure, 
     assert subjects > 0 or found == 0
 
 
+@pytest.mark.thorough
 def test_the_cohort_shows_what_the_death_window_does(simulated_study, data, results):
     ema = analyse(data, for_study(simulated_study, "ema", {"death_window_days": "none"}))
     assert ema["PFS"].count > results["PFS"].count

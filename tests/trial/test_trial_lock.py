@@ -96,6 +96,7 @@ def test_a_lock_says_what_its_figures_rest_on(folder: Path) -> None:
     assert (lock(folder).digest, (folder / LOCK).read_bytes()) == (made.digest, again)
 
 
+@pytest.mark.thorough
 def test_a_rerun_in_another_process_locale_zone_hash_seed_and_row_order_gives_the_same_bytes(
     folder: Path, sdtm: Path, tmp_path: Path
 ) -> None:

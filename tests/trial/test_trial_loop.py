@@ -145,6 +145,7 @@ def test_clean_leaves_a_configuration_that_was_there_before(tmp_path: Path, smal
     assert (tmp_path / "fhir-trial.toml").read_text("utf-8") == "deadline = 5\n"
 
 
+@pytest.mark.thorough
 def test_the_loop_on_a_server_over_http(small: Callable[[str], Ran], named_server: Callable[[bool], Server]) -> None:
     ran, server = small("r4"), named_server(True)
     first = demo(ran.out, "a", "r4", server)
@@ -167,6 +168,7 @@ def test_a_server_of_another_version_is_refused(named_server: Callable[[bool], S
         connect(named_server(True), "r5")
 
 
+@pytest.mark.thorough
 def test_results_under_other_conventions_stand_beside_the_protocols(small: Callable[[str], Ran]) -> None:
     ran = small("r4")
     store = f"embedded:{store_file(ran.folder, STUDY, ran.fhir)}"

