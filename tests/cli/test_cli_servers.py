@@ -29,6 +29,7 @@ def folder(fhir_folders, tmp_path):
     return copy
 
 
+@pytest.mark.thorough
 def test_sync_plans_applies_and_then_writes_nothing_and_pull_brings_it_back(command, folder, access, tmp_path):
     total = sum(path.read_bytes().count(b"\n") for path in folder.glob("*.ndjson"))
     plan = command("sync", folder, *access, "--json")

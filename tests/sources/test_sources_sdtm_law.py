@@ -45,6 +45,7 @@ def pilot():
     return read_cdisc_pilot()
 
 
+@pytest.mark.pilot
 def test_the_pilot_study_survives():
     pilot = short_pilot()
     again = written_and_read(pilot)

@@ -87,6 +87,7 @@ def test_the_files_are_there_and_the_cohort_is_calibrated(ran: Ran) -> None:
     assert 1.8 <= median / 30.4375 <= 3.0
 
 
+@pytest.mark.thorough
 def test_both_versions_give_the_same_figures(small_runs: Callable[[str], Ran]) -> None:
     texts = [{path.name: path.read_bytes() for path in (small_runs(fhir).folder / "endpoints").iterdir()} for fhir in VERSIONS]
     assert texts[0] == texts[1]
