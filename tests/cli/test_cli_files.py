@@ -164,6 +164,7 @@ def test_registry_results_are_written_and_checked(command, sdtm, tmp_path):
     assert command("registry", "check", "broken.xml").code == 1
 
 
+@pytest.mark.thorough
 def test_a_table_of_endpoints_ends_the_demonstration(command, small):
     out = small("r4").out  # run once before: what an edited lesion changes is said
     path = out / STUDY / "sdtm" / "tr.csv"

@@ -54,6 +54,7 @@ def test_cdisc_s_data_sets_are_a_trial():
     assert sum(e.severity == "MODERATE" for e in data.rows("adverse_event")) == 24
 
 
+@pytest.mark.thorough
 @settings(max_examples=12, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from(sorted(FORMATS)))
 def test_what_is_read_survives_every_format(small_study, seed, form):
@@ -120,6 +121,15 @@ def test_a_long_text_goes_on_in_supp_and_comes_back(domains, small_study, tmp_pa
     write_sdtm(data, tmp_path, "xpt")
     assert (tmp_path / "suppae.xpt").is_file()
     assert_same(read_sdtm(tmp_path, small_study), data)
+
+
+def test_a_long_text_of_a_row_that_shares_its_sequence_is_refused(domains, small_study, tmp_path):
+    domains["tu"][1]["TUSEQ"] = domains["tu"][0]["TUSEQ"]
+    domains["tu"][1]["TUMETHOD"] = "word " * 60 + "end"
+    data = read_sdtm(as_frames(domains), small_study)
+    with pytest.raises(InputError) as refused:
+        write_sdtm(data, tmp_path / "new", "xpt")
+    assert [(f.code, f.field) for f in refused.value.findings] == [("too-long", "TUMETHOD")]
 
 
 def test_several_races_in_suppdm_are_no_long_text(domains, small_study):

@@ -114,6 +114,7 @@ def test_a_rerun_in_another_process_locale_zone_hash_seed_and_row_order_gives_th
     assert (tmp_path / "elsewhere" / "out" / LOCK).read_bytes() == (folder / LOCK).read_bytes()
 
 
+@pytest.mark.thorough
 def test_a_cutoff_is_frozen_and_results_at_another_are_derived_anew(folder: Path, sdtm: Path, tmp_path: Path) -> None:
     assert lock(folder, "2023-07-31", tmp_path / "a.json").head["cutoff"] == "2023-07-31"
     at = lock(folder, CUTOFF)

@@ -1,5 +1,6 @@
 """SAS transport version 5: its limits, what goes to SUPP-- because of them, and reading and writing by pyreadstat."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -77,17 +78,19 @@ def _cut(label: str) -> str:
 def fitted(tables: Mapping[str, Table], study: str) -> dict[str, Table]:
     """The data sets with texts of more than 200 bytes carried on in SUPP-- (AETERM, then AETERM1, AETERM2...), as SDTMIG 4.5.3 has it.
 
-    Raises `InputError` for what has no place: a long text without a sequence number to refer to, or in a SUPP-- itself.
+    Raises `InputError` for what has no place: a long text without a sequence number of its own to refer to, or in a SUPP-- itself.
     """
     whole = {name: (list(header), [dict(line) for line in lines]) for name, (header, lines) in tables.items()}
     findings = Findings()
     for name, (header, lines) in tables.items():
+        often = Counter(_row_key(name, line) for line in lines)
         for number, line in enumerate(lines, 1):
+            alone = often[_row_key(name, line)] == 1
             for variable in [v for v in header if len(line.get(v, "").encode("utf-8")) > LIMIT]:
                 pieces = split(line[variable])
-                more = list(_supplements(name, line, variable, (study, pieces or [])))
+                more = list(_supplements(name, line, variable, (study, pieces or []))) if alone else []
                 if not pieces or not more:
-                    expected = f"at most {LIMIT} bytes, or a row with a sequence number whose text can go on in SUPP--"
+                    expected = f"at most {LIMIT} bytes, or a row with a sequence number of its own whose text can go on in SUPP--"
                     found = f"{len(line[variable])} letters"
                     findings.add(Finding("too-long", name, row=number, field=variable, found=found, expected=expected))
                     continue
@@ -97,6 +100,11 @@ def fitted(tables: Mapping[str, Table], study: str) -> dict[str, Table]:
     if findings.errors():
         raise InputError(findings.errors())
     return whole
+
+
+def _row_key(dataset: str, line: Line) -> tuple[str, str]:
+    """What a SUPP-- row names its row by."""
+    return line.get("USUBJID", ""), line.get(f"{dataset.upper()}SEQ", "")
 
 
 def _supplements(dataset: str, line: Line, variable: str, text: tuple[str, list[tuple[str, str]]]) -> Iterator[Line]:
