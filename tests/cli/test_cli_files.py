@@ -107,6 +107,7 @@ def test_the_version_of_a_view_is_that_of_the_folders_manifest(command, fhir_fol
     assert command("view", "view.json", *fhir_folders.values(), "--out", "s.csv").code == 2
 
 
+@pytest.mark.thorough
 def test_endpoints_of_sdtm_and_of_fhir_are_the_same_files(command, sdtm, fhir_folders, tmp_path):
     assert command("endpoints", sdtm, "--study", STUDY, "--out", "sdtm").code == 0
     for fhir, folder in fhir_folders.items():
@@ -119,6 +120,7 @@ def test_endpoints_of_sdtm_and_of_fhir_are_the_same_files(command, sdtm, fhir_fo
     assert {"disposition.csv", "baseline.csv", "overview.csv"} <= set(contents(tmp_path / "sdtm"))
 
 
+@pytest.mark.thorough
 def test_conventions_by_preset_setting_and_file(command, sdtm, tmp_path):
     (tmp_path / "mine.json").write_text('{"preset": "ema", "confirm_days": 21}', "utf-8")
     for options, said in (

@@ -141,6 +141,7 @@ def test_the_arm_of_a_blinded_study_stays_here(command, folder, access, tmp_path
     assert command("sync", folder, *access[:-1], "--fhir", "r4", "--study", "nobody's").code == 2
 
 
+@pytest.mark.thorough
 def test_pull_by_export_and_what_changed_since(command, folder, access, tmp_path):
     assert command("sync", folder, *access, "--apply").code == 0
     reading = access[:-1]

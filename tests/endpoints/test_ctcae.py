@@ -183,6 +183,7 @@ UCUM = (
 )
 
 
+@pytest.mark.thorough
 def test_factors_are_those_of_ucum_s_library() -> None:
     compared = 0
     for unit in UCUM:

@@ -19,6 +19,8 @@ from fhir_trial.endpoints.factors import Factor
 from fhir_trial.endpoints.subgroups import COLUMNS, subgroups, table
 from fhir_trial.errors import UsageError
 
+pytestmark = pytest.mark.thorough
+
 STUDY = StudyDefinition(
     id="X",
     title="X",

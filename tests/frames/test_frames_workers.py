@@ -136,6 +136,8 @@ def _ready_after_starts(is_ready: Any) -> Any:
 DIES = """
 import sys
 from fhir_trial.frames.messages import Answer, receive, send
+
+pytestmark = pytest.mark.thorough
 receive(sys.stdin.buffer)
 send(sys.stdout.buffer, Answer([]))
 receive(sys.stdin.buffer)

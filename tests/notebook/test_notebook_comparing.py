@@ -12,6 +12,8 @@ from fhir_trial.notebook.marking import BANNER
 from fhir_trial.notebook.session import ShownResults, Trial
 from fhir_trial.trial.lock import read_lock
 
+pytestmark = pytest.mark.thorough
+
 CONVENTIONS = [
     "protocol: protocol, except data_cutoff=2023-07-31",
     "ema: ema, except death_window_days=63, data_cutoff=2023-07-31, add_one=True",

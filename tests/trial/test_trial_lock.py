@@ -27,6 +27,8 @@ EVENT = {"USUBJID": "SYN-002", "AESEQ": "1", "AEBODSYS": "Gastrointestinal disor
 ELSEWHERE = """
 import sys
 from fhir_trial.cli.main import run
+
+pytestmark = pytest.mark.thorough
 sys.exit(run(["endpoints", sys.argv[1], "--study", sys.argv[2], "--out", "out"]) or run(["lock", "out"]))
 """
 

@@ -93,7 +93,7 @@ def test_both_versions_give_the_same_figures(small_runs: Callable[[str], Ran]) -
     assert texts[0] == texts[1]
 
 
-@pytest.mark.parametrize("fhir", VERSIONS)
+@pytest.mark.parametrize("fhir", ["r4", pytest.param("r5", marks=pytest.mark.thorough)])
 def test_a_second_run_writes_nothing(small: Callable[[str], Ran], fhir: str) -> None:
     second = small(fhir).again()
     assert (second.written, second.changed) == (0, [])
@@ -113,6 +113,7 @@ def test_an_edited_lesion_changes_its_subject_alone(small: Callable[[str], Ran])
     assert 0 < third.written < 40
 
 
+@pytest.mark.thorough
 def test_figures_that_did_not_survive_the_server_stop_the_run(small: Callable[[str], Ran], monkeypatch: pytest.MonkeyPatch) -> None:
     ran = small("r4")
     whole = loop.pull_study

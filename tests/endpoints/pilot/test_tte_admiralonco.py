@@ -12,6 +12,8 @@ from fhir_trial.endpoints.response import respond
 from fhir_trial.endpoints.time_to_event import derive
 from fhir_trial.endpoints.time_to_event_rules import ENDPOINTS
 
+pytestmark = pytest.mark.thorough
+
 NAMES = {"OS": "OS", "PFS": "PFS", "DOR": "RSD"}
 
 
