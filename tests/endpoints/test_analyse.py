@@ -108,6 +108,7 @@ def test_rates_are_read_where_the_study_says(results: Results) -> None:
     assert (weeks.value, weeks.at_unit) == (first.value, "weeks")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("settings", "at_month", "value"),
     [

@@ -22,13 +22,14 @@ from fhir_trial.trial.lock import lock, read_lock
 from fhir_trial.trial.lock_difference import difference
 from fhir_trial.trial.opened import read_source
 
+pytestmark = pytest.mark.thorough
+
 CUTOFF = "2022-06-30"
 EVENT = {"USUBJID": "SYN-002", "AESEQ": "1", "AEBODSYS": "Gastrointestinal disorders", "AEDECOD": "Nausea"}
 ELSEWHERE = """
 import sys
 from fhir_trial.cli.main import run
 
-pytestmark = pytest.mark.thorough
 sys.exit(run(["endpoints", sys.argv[1], "--study", sys.argv[2], "--out", "out"]) or run(["lock", "out"]))
 """
 

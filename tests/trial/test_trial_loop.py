@@ -24,6 +24,8 @@ from fhir_trial.trial.publish import measure_url, result_row
 from fhir_trial.trial.resources import is_synthetic
 from fhir_trial.validate import validate
 
+pytestmark = pytest.mark.thorough
+
 RESULT_TYPES = {
     "r4": {"measure": "Measure", "population": "Group", "result": "MeasureReport", "provenance": "Provenance"},
     "r5": {"measure": "EvidenceVariable", "population": "Group", "result": "Evidence", "provenance": "Provenance"},
@@ -87,13 +89,12 @@ def test_the_files_are_there_and_the_cohort_is_calibrated(ran: Ran) -> None:
     assert 1.8 <= median / 30.4375 <= 3.0
 
 
-@pytest.mark.thorough
 def test_both_versions_give_the_same_figures(small_runs: Callable[[str], Ran]) -> None:
     texts = [{path.name: path.read_bytes() for path in (small_runs(fhir).folder / "endpoints").iterdir()} for fhir in VERSIONS]
     assert texts[0] == texts[1]
 
 
-@pytest.mark.parametrize("fhir", ["r4", pytest.param("r5", marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("fhir", VERSIONS)
 def test_a_second_run_writes_nothing(small: Callable[[str], Ran], fhir: str) -> None:
     second = small(fhir).again()
     assert (second.written, second.changed) == (0, [])
@@ -113,7 +114,6 @@ def test_an_edited_lesion_changes_its_subject_alone(small: Callable[[str], Ran])
     assert 0 < third.written < 40
 
 
-@pytest.mark.thorough
 def test_figures_that_did_not_survive_the_server_stop_the_run(small: Callable[[str], Ran], monkeypatch: pytest.MonkeyPatch) -> None:
     ran = small("r4")
     whole = loop.pull_study
@@ -147,7 +147,6 @@ def test_clean_leaves_a_configuration_that_was_there_before(tmp_path: Path, smal
     assert (tmp_path / "fhir-trial.toml").read_text("utf-8") == "deadline = 5\n"
 
 
-@pytest.mark.thorough
 def test_the_loop_on_a_server_over_http(small: Callable[[str], Ran], named_server: Callable[[bool], Server]) -> None:
     ran, server = small("r4"), named_server(True)
     first = demo(ran.out, "a", "r4", server)
@@ -170,7 +169,6 @@ def test_a_server_of_another_version_is_refused(named_server: Callable[[bool], S
         connect(named_server(True), "r5")
 
 
-@pytest.mark.thorough
 def test_results_under_other_conventions_stand_beside_the_protocols(small: Callable[[str], Ran]) -> None:
     ran = small("r4")
     store = f"embedded:{store_file(ran.folder, STUDY, ran.fhir)}"
