@@ -86,7 +86,8 @@ def install() -> None:
     if not PYTHON.exists():
         venv.create(ENVIRONMENT, with_pip=True, symlinks=os.name != "nt")
     pip: list[str | Path] = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    subprocess.run([*pip, "--require-hashes", "--requirement", LOCK], check=True, stdout=sys.stderr)
+    # The lock is whole, so nothing is resolved: with an extra in some package's needs, older pips look past the lock to the newest release.
+    subprocess.run([*pip, "--no-deps", "--require-hashes", "--requirement", LOCK], check=True, stdout=sys.stderr)
     subprocess.run([*pip, "--no-deps", "--no-build-isolation", "--editable", ROOT], check=True, stdout=sys.stderr)
     STAMP.write_text(wanted, encoding="utf-8")
 
