@@ -98,8 +98,8 @@ class Target:
     resource_type: str
     struct: Any
     """It has a member `resourceType`."""
-    has_whole: bool
-    """Whether parts of it are any JSON."""
+    whole: frozenset[str]
+    """The members of which some part is any JSON."""
     members: frozenset[str]
 
 
@@ -226,8 +226,8 @@ class Decoding:
 
     def _convert(self, resource: dict[str, Any], place: _Place, batch: Batch) -> None:
         try:
-            exact = _exact(resource) if self.target.has_whole else resource
-            converted = msgspec.convert(exact, self.target.struct)
+            exact = {name: _exact(resource[name]) for name in self.target.whole & resource.keys()}
+            converted = msgspec.convert(resource | exact, self.target.struct)
         except (*_FAILURES, TypeError) as error:
             batch.findings.append(_finding(error, place))
             return

@@ -37,6 +37,10 @@ class Need:
         """Whether some part is needed whole."""
         return self.whole or any(member.has_whole() for member in self.members.values())
 
+    def with_whole(self) -> frozenset[str]:
+        """The members of which some part is needed whole."""
+        return frozenset(name for name, member in self.members.items() if member.has_whole())
+
     def child(self, json: str, type_name: str, many: bool) -> "Need":
         """The need of a member, made where it was not needed before."""
         if json not in self.members:

@@ -50,7 +50,7 @@ class ViewRunner:
         self._need = needs(self.view)
         self._program = build(self.view, self._need, lineage)
         members = frozenset({"resourceType", *shapes(self.view.fhir).members(self.view.resource)})
-        self._decoding = Decoding(Target(self.view.resource, struct_type(self._need), self._need.has_whole(), members))
+        self._decoding = Decoding(Target(self.view.resource, struct_type(self._need), self._need.with_whole(), members))
         self.schema = lineage_schema(self.view.schema) if lineage else self.view.schema
 
     @property

@@ -58,6 +58,12 @@ class RuleMapping(Mapping[str, EntityMap[Any]]):
         fitting = ours or [m for m in of_type if m.matches(dict(resource))]
         return fitting[0].rules.entity if len(fitting) == 1 else None
 
+    def carried(self, resource: Mapping[str, Any]) -> list[str]:
+        """The entities whose business identifier the resource carries, and those that have none and whose constants it has."""
+        systems = {i.get("system") for i in _identifiers(resource)}
+        of_type = [m for m in self._maps.values() if m.resource_type == resource.get("resourceType")]
+        return [m.rules.entity for m in of_type if (m.system in systems if m.rules.identifier else m.matches(dict(resource)))]
+
 
 def _identifiers(resource: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = resource.get("identifier")

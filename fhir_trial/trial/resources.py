@@ -53,10 +53,11 @@ def from_resources(resources: Iterable[Resource], study: StudyDefinition, fhir: 
     findings = Findings()
     types, foreign = _apart(resources)
     tables, lineage, taken = {}, {}, _of_results(mapping, types)
+    of_entity = _by_entity(mapping, types)
     for entity in (name for name in mapping if name not in RESULT_ENTITIES):
         rules = mapping[entity]
-        of_type = types.get(rules.resource_type, [])
-        raw = {name: run_view(view, of_type, fhir, bad="skip", findings=findings) for name, view in rules.views().items()}
+        own = of_entity.get(entity, [])
+        raw = {name: run_view(view, own, fhir, bad="skip", findings=findings) for name, view in rules.views().items()}
         taken.update(f"{rules.resource_type}/{id_}" for id_ in raw[entity]["resource_id"].to_pylist())
         table = rules.decode(raw, findings)
         if table.num_rows:
@@ -80,6 +81,15 @@ def _apart(resources: Iterable[Resource]) -> tuple[dict[str, list[Resource]], li
     for resource in resources:
         (ours if is_ours(resource) or resource["resourceType"] == "Provenance" else foreign).append(resource)
     return by_type(ours), foreign
+
+
+def _by_entity(mapping: RuleMapping, types: Mapping[str, list[Resource]]) -> dict[str, list[Resource]]:
+    """The resources that an entity's views can have rows of: an Observation is looked at by the views of one entity, not of all."""
+    found: dict[str, list[Resource]] = {}
+    for resource in (resource for of_type in types.values() for resource in of_type):
+        for entity in mapping.carried(resource):
+            found.setdefault(entity, []).append(resource)
+    return found
 
 
 def _of_results(mapping: RuleMapping, types: Mapping[str, list[Resource]]) -> set[str]:
