@@ -67,6 +67,21 @@ class Eligibility(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     criteria: tuple[str, ...] = ()
 
 
+class EnrollmentFigures(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many people the registry record says are to take part, or took part."""
+
+    planned: int | None = None
+    actual: int | None = None
+
+
+class NamedParty(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who has a part in the study beside its sponsor: a collaborator, a principal investigator."""
+
+    role: str
+    name: str
+    affiliation: str | None = None
+
+
 class ReadingTime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A time at which a curve is read, such as 4 months."""
 
@@ -146,6 +161,9 @@ class StudyDefinition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     blinded_until: When | None = None
     """Until then (a partial date: until its end) no server but a research store is told who is in which arm."""
     eligibility: Eligibility = Eligibility()
+    enrollment: EnrollmentFigures = EnrollmentFigures()
+    """As registered; subjects in the data count before the record's actual figure."""
+    parties: tuple[NamedParty, ...] = ()
     grading: str | None = None
     """How adverse events are graded, such as CTCAE 4.03."""
     preset: str = "protocol"

@@ -1,6 +1,7 @@
 """A ClinicalTrials.gov v2 record as a study definition. What the definition cannot hold stays untaken and is listed."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from fhir_trial.domain.dates import parse_when
@@ -9,6 +10,37 @@ from fhir_trial.sources.taking import Node, Taking
 
 DRUGS = frozenset({"DRUG", "BIOLOGICAL", "COMBINATION_PRODUCT", "DIETARY_SUPPLEMENT", "GENETIC"})
 """Types of interventions that are products which a subject gets."""
+
+STATUSES = [
+    "RECRUITING",
+    "ENROLLING_BY_INVITATION",
+    "NOT_YET_RECRUITING",
+    "ACTIVE_NOT_RECRUITING",
+    "COMPLETED",
+    "SUSPENDED",
+    "TERMINATED",
+    "WITHDRAWN",
+    "UNKNOWN",
+    "AVAILABLE",
+    "NO_LONGER_AVAILABLE",
+    "TEMPORARILY_NOT_AVAILABLE",
+    "APPROVED_FOR_MARKETING",
+    "WITHHELD",
+]
+PHASES = ("EARLY_PHASE1", "PHASE1", "PHASE1/PHASE2", "PHASE2", "PHASE2/PHASE3", "PHASE3", "PHASE4", "NA")
+PURPOSES = [
+    "TREATMENT",
+    "PREVENTION",
+    "DIAGNOSTIC",
+    "ECT",
+    "SUPPORTIVE_CARE",
+    "SCREENING",
+    "HEALTH_SERVICES_RESEARCH",
+    "BASIC_SCIENCE",
+    "DEVICE_FEASIBILITY",
+    "OTHER",
+]
+"""The registry's words. Its web site, and exports made of it, write the same words with other signs between: `Phase 2`."""
 
 LEVELS = {"primaryOutcomes": "primary", "secondaryOutcomes": "secondary", "otherOutcomes": "other"}
 
@@ -30,14 +62,16 @@ def definition(record: Taking) -> dict[str, Any]:
     made = {
         "id": number,
         **names,
-        "status": take("protocolSection.statusModule.overallStatus"),
-        "phase": "/".join(record.texts("protocolSection.designModule.phases")) or None,
-        "purpose": take("protocolSection.designModule.designInfo.primaryPurpose"),
+        "status": _status(record),
+        "phase": _word(record, "phases", "/".join(sorted(record.texts("protocolSection.designModule.phases"))), PHASES),
+        "purpose": _word(record, "primaryPurpose", take("protocolSection.designModule.designInfo.primaryPurpose"), PURPOSES),
         "condition": "; ".join(record.texts("protocolSection.conditionsModule.conditions")) or None,
         "description": plain(take("protocolSection.descriptionModule.briefSummary")),
         "started_on": _date(record, "startDateStruct"),
         "ended_on": _date(record, "completionDateStruct"),
         "sponsor": {"id": sponsor, "name": sponsor} if sponsor else None,
+        "enrollment": _enrollment(record),
+        "parties": _parties(record),
         **_arms_and_drugs(record),
         "eligibility": _eligibility(record),
         "outcomes": _outcomes(record),
@@ -61,6 +95,60 @@ def plain(text: str | None) -> str | None:
     'platelets >= 100 x 10^9/L'
     """
     return None if text is None else _ESCAPED.sub(r"\1", text)
+
+
+def _status(record: Taking) -> str | None:
+    """The status; one that is no word of the registry is UNKNOWN, with a warning: no resource could say it."""
+    found = record.text("protocolSection.statusModule.overallStatus")
+    known = _word(record, "overallStatus", found, STATUSES, "UNKNOWN stands for it")
+    return known if known is not None or found is None else "UNKNOWN"
+
+
+def _word(record: Taking, field: str, found: str | None, words: Sequence[str], effect: str = "not used") -> str | None:
+    """The registry's word that a text is, whatever its case and the signs between."""
+    known = {_letters(word): word for word in words}
+    if not found or _letters(found) in known:
+        return known[_letters(found)] if found else None
+    expected = f"one of {', '.join(words)}"
+    record.findings.add(Finding("unknown-code", record.place, None, field, found, expected, "warning", effect))
+    return None
+
+
+def _letters(text: str) -> str:
+    """A word's letters and digits alone.
+
+    >>> _letters("Active, not recruiting") == _letters("ACTIVE_NOT_RECRUITING")
+    True
+    """
+    return "".join(sign for sign in text.upper() if sign.isalnum())
+
+
+def _enrollment(record: Taking) -> dict[str, int]:
+    """How many are to take part, or took part; a number that says neither stays to be listed."""
+    place = "protocolSection.designModule.enrollmentInfo"
+    kind = {"ACTUAL": "actual", "ESTIMATED": "planned", "ANTICIPATED": "planned"}.get((record.peek(f"{place}.type") or "").upper())
+    if kind is None:
+        return {}
+    record.drop(f"{place}.type")
+    count = record.text(f"{place}.count")
+    if count is not None and not re.fullmatch(r"\d{1,9}", count):
+        expected = "a number of people"
+        record.findings.add(Finding("wrong-type", record.place, field=f"{place}.count", found=count, expected=expected, effect="not used"))
+        return {}
+    return {} if count is None else {kind: int(count)}
+
+
+def _parties(record: Taking) -> list[dict[str, str | None]]:
+    """The collaborators and the overall officials."""
+    parties: list[dict[str, str | None]] = []
+    for party in record.items("protocolSection.sponsorCollaboratorsModule.collaborators"):
+        if (name := record.text("name", party)) is not None:
+            parties.append({"role": "COLLABORATOR", "name": name})
+    for official in record.items("protocolSection.contactsLocationsModule.overallOfficials"):
+        if (name := record.text("name", official)) is not None:
+            about = {"name": name, "affiliation": record.text("affiliation", official)}
+            parties.append({"role": record.text("role", official) or "OVERALL_OFFICIAL", **about})
+    return parties
 
 
 def _names(record: Taking) -> dict[str, str | None]:

@@ -54,7 +54,7 @@ class OdmFile:
             Finding("missing-fact-assumed", self.place, field="status", expected="a status", severity="warning", effect=effect)
         )
         return {
-            "id": study.get("OID"),
+            "id": (study.get("OID") or "").strip() or None,
             "title": names["StudyName"] or names["ProtocolName"],
             "acronym": names["ProtocolName"] if names["ProtocolName"] != names["StudyName"] else None,
             "description": names["StudyDescription"],

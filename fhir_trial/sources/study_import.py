@@ -49,7 +49,7 @@ def import_study(path: Path) -> Imported:
     if not path.is_file():
         raise UsageError(f"there is no file {path}")
     data = path.read_bytes()
-    if data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+    if data[:8].lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n").startswith(b"<"):  # in UTF-8 or UTF-16
         return _of_odm(path)
     findings = Findings()
     document = decode(data, path.name)

@@ -16,6 +16,7 @@ from fhir_trial.domain.entities import (
     Medication,
     Organization,
     OutcomeMeasure,
+    Party,
     PlannedDose,
     Study,
     StudySite,
@@ -56,7 +57,7 @@ def study_tables(
         data_cutoff=data_cutoff,
         eligible=GROUP_ELIGIBLE if eligible else None,
         enrolled=GROUP_ENROLLED if enrollment else None,
-        enrollment_actual=enrollment[0].size if enrollment else None,
+        enrollment_actual=enrollment[0].size if enrollment else study.enrollment.actual,
         sites=tuple(StudySite(study=study.id, site=site["site"]) for site in (people.sites if people else ())),
     )
     return {
@@ -116,10 +117,12 @@ def _study_row(study: StudyDefinition) -> Study:
         condition=study.condition,
         description=study.description,
         eligibility=_eligibility_text(study.eligibility),
+        enrollment_planned=study.enrollment.planned,
         sponsor=study.sponsor.id,
         started_on=study.started_on,
         ended_on=study.ended_on,
         acronym=study.acronym,
+        parties=tuple(Party(role=p.role, name=p.name, affiliation=p.affiliation) for p in study.parties),
         arms=tuple(_arm(a, study) for a in study.arms),
         outcomes=tuple(
             OutcomeMeasure(name=o.title, level=o.level, description=o.description, time_frame=o.time_frame) for o in study.outcomes

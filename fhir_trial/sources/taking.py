@@ -34,6 +34,12 @@ class Taking:
         self._report(path, value, "a text", node)
         return None
 
+    def peek(self, path: str, node: Node | None = None) -> str | None:
+        """A text that stays in the document; None where there is none."""
+        parent, name = self._parent(path, node)
+        value = None if parent is None else parent.get(name)
+        return value.strip() or None if isinstance(value, str) else None
+
     def texts(self, path: str, node: Node | None = None) -> tuple[str, ...]:
         """The texts of a list; one text alone is a list of one."""
         values = self._take(path, node)

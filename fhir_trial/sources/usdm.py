@@ -6,49 +6,9 @@ from typing import Any
 
 from fhir_trial.errors import Finding
 from fhir_trial.sources.taking import Node, Taking
+from fhir_trial.sources.usdm_codes import word, words
 
 _VERSION = "study.versions"
-
-PHASES = {
-    "Phase 0 Trial": "EARLY_PHASE1",
-    "Phase I Trial": "PHASE1",
-    "Phase I/II Trial": "PHASE1/PHASE2",
-    "Phase II Trial": "PHASE2",
-    "Phase II/III Trial": "PHASE2/PHASE3",
-    "Phase III Trial": "PHASE3",
-    "Phase IV Trial": "PHASE4",
-    "Not Applicable": "NA",
-}
-PURPOSES = {
-    "Treatment Study": "TREATMENT",
-    "Prevention Study": "PREVENTION",
-    "Diagnosis Study": "DIAGNOSTIC",
-    "Supportive Care Study": "SUPPORTIVE_CARE",
-    "Screening Study": "SCREENING",
-    "Health Services Research": "HEALTH_SERVICES_RESEARCH",
-    "Basic Research": "BASIC_SCIENCE",
-    "Device Feasibility Study": "DEVICE_FEASIBILITY",
-}
-ARM_TYPES = {
-    "Placebo Control Arm": "PLACEBO_COMPARATOR",
-    "Active Comparator Arm": "ACTIVE_COMPARATOR",
-    "Investigational Arm": "EXPERIMENTAL",
-    "Sham Comparator Arm": "SHAM_COMPARATOR",
-    "No Intervention Arm": "NO_INTERVENTION",
-}
-LEVELS = {"Primary Endpoint": "primary", "Secondary Endpoint": "secondary", "Exploratory Endpoint": "other"}
-SEXES = {"Both": "ALL", "Female": "FEMALE", "Male": "MALE"}
-AGE_UNITS = {"Year": "Years", "Month": "Months", "Week": "Weeks", "Day": "Days"}
-UNITS = {
-    "Milligram": "mg",
-    "Gram": "g",
-    "Microgram": "ug",
-    "Milliliter": "mL",
-    "Milligram per Kilogram": "mg/kg",
-    "Milligram per Square Meter": "mg/m2",
-    "International Unit": "[iU]",
-}
-"""CDISC's and NCIt's names of units that have one code in UCUM."""
 
 SYNTAX = frozenset({"id", "instanceType", "codeSystem", "codeSystemVersion", "code"})
 """Members that hold a document together, or name a code whose meaning (`decode`) is taken."""
@@ -76,7 +36,7 @@ def definition(study: Taking) -> dict[str, Any]:
     return {
         **_names(study, version),
         "status": "UNKNOWN",
-        "phase": _coded(study, design, "studyPhase", PHASES, within="standardCode.decode"),
+        "phase": _coded(study, design, "studyPhase.standardCode", "phases"),
         "purpose": _purpose(study, design),
         "condition": "; ".join(dict.fromkeys(_words(study, item) for item in study.items("indications", design))) or None,
         "sponsor": _sponsor(study, version),
@@ -112,23 +72,23 @@ def _words(study: Taking, item: Node) -> str:
     return plain(study.text("label", item)) or plain(study.text("description", item)) or plain(study.text("name", item)) or ""
 
 
-def _coded(study: Taking, node: Node, name: str, table: dict[str, str], within: str = "decode") -> str | None:
-    """The word for a code's meaning; one that the table lacks stays to be listed."""
-    member = node.get(name)
-    meaning = study.text(f"{name}.{within}", node) if isinstance(member, dict) else None
-    if meaning is not None and meaning not in table and isinstance(member, dict):
-        study.findings.add(Finding("unknown-code", study.place, field=name, found=meaning, expected=", ".join(table), severity="warning"))
-    return None if meaning is None else table.get(meaning)
+def _coded(study: Taking, node: Node, path: str, table: str) -> str | None:
+    """The word for a code; one that the table lacks is said, and not used."""
+    known, meaning = word(_at(node, *path.split(".")), table), study.text(f"{path}.decode", node)
+    if known is None and meaning is not None:
+        field, expected = path.partition(".")[0], ", ".join(words(table))
+        study.findings.add(Finding("unknown-code", study.place, None, field, meaning, expected, "warning", "not used"))
+    return known
 
 
 def _purpose(study: Taking, design: Node) -> str | None:
-    kinds = [study.text("decode", kind) for kind in study.items("intentTypes", design)]
-    known = [PURPOSES[kind] for kind in kinds if kind in PURPOSES]
+    kinds = study.items("intentTypes", design)
+    known = [purpose for kind in kinds if (purpose := word(kind, "purposes")) is not None]
+    names = [study.text("decode", kind) or "" for kind in kinds]
     if len(kinds) > 1 or (kinds and not known):
-        found, expected = ", ".join(kind or "" for kind in kinds), f"one of {', '.join(PURPOSES)}"
-        effect = f"{known[0]} is taken" if known else "not used"
+        expected, effect = f"one of {', '.join(words('purposes'))}", f"{known[0]} is taken" if known else "not used"
         study.findings.add(
-            Finding("unknown-code", study.place, field="intentTypes", found=found, expected=expected, severity="warning", effect=effect)
+            Finding("unknown-code", study.place, None, "intentTypes", ", ".join(names), expected, severity="warning", effect=effect)
         )
     return known[0] if known else None
 
@@ -136,19 +96,20 @@ def _purpose(study: Taking, design: Node) -> str | None:
 def _names(study: Taking, version: Node) -> dict[str, str | None]:
     titles: dict[str, str | None] = {}
     for title in study.items("titles", version):
-        kind = study.text("type.decode", title) or ""
-        if kind in ("Brief Study Title", "Official Study Title", "Study Acronym") and kind not in titles:
+        kind = word(title.get("type"), "titles")
+        if kind is not None and kind not in titles:
+            study.drop("type.decode", title)
             titles[kind] = plain(study.text("text", title))
     organizations = {o.get("id"): o for o in study.items("organizations", version) if isinstance(o.get("id"), str)}
     identifiers = [i for i in study.items("studyIdentifiers", version) if isinstance(i.get("text"), str)]
     chosen = min(identifiers, key=lambda i: _rank(i, organizations), default=None)
-    brief, official = titles.get("Brief Study Title"), titles.get("Official Study Title")
+    brief, official = titles.get("brief"), titles.get("official")
     name = study.text("study.name")
     return {
         "id": study.text("text", chosen) if chosen is not None else name,
         "title": brief or official or name,
         "official_title": official,
-        "acronym": titles.get("Study Acronym"),
+        "acronym": titles.get("acronym"),
     }
 
 
@@ -158,21 +119,32 @@ def _rank(identifier: Node, organizations: dict[Any, Node]) -> int:
         return 0
     scope = identifier.get("scopeId")
     kind = (organizations.get(scope if isinstance(scope, str) else None) or {}).get("type")
-    return 1 if isinstance(kind, dict) and kind.get("decode") == "Study Registry" else 2
+    return 1 if word(kind, "organizations") == "registry" else 2
 
 
 def _sponsor(study: Taking, version: Node) -> dict[str, str] | None:
-    """The organization in the role of sponsor, else the first one that is of that type."""
+    """The organization in the role of sponsor, else the first of that type, else the one company that has a number for the study."""
     organizations = study.items("organizations", version)
     named: list[Any] = []
     for role in study.items("roles", version):
-        code, ids = role.get("code"), role.get("organizationIds")
-        if isinstance(code, dict) and code.get("decode") == "Sponsor" and isinstance(ids, list):
+        if word(role.get("code"), "organizations") == "sponsor" and isinstance(ids := role.get("organizationIds"), list):
             named += ids
-    kinds = [(o, o["type"].get("decode") if isinstance(o.get("type"), dict) else None) for o in organizations]
-    chosen = [o for o in organizations if o.get("id") in named] or [o for o, kind in kinds if kind == "Clinical Study Sponsor"]
+    chosen = [o for o in organizations if o.get("id") in named]
+    chosen = chosen or [o for o in organizations if word(o.get("type"), "organizations") == "sponsor"]
+    if not chosen and (company := _numbering_company(study, version, organizations)) is not None:
+        chosen, effect = [company], "the company that numbers the study stands for it"
+        study.findings.add(
+            Finding("missing-fact-assumed", study.place, field="sponsor", expected="a sponsor", severity="warning", effect=effect)
+        )
     name = (study.text("label", chosen[0]) or study.text("name", chosen[0])) if chosen else None
     return {"id": name, "name": name} if name else None
+
+
+def _numbering_company(study: Taking, version: Node, organizations: list[Node]) -> Node | None:
+    """The company that has a number for the study, where it is one."""
+    numbering = [identifier.get("scopeId") for identifier in study.items("studyIdentifiers", version)]
+    companies = [o for o in organizations if word(o.get("type"), "organizations") == "company" and o.get("id") in numbering]
+    return companies[0] if len(companies) == 1 else None
 
 
 def _drugs(study: Taking, version: Node) -> dict[Any, dict[str, Any]]:
@@ -194,34 +166,35 @@ def _planned(study: Taking, administrations: list[Node]) -> dict[str, Any] | Non
     if len(administrations) != 1:
         return None
     given = administrations[0]
-    unit = _meaning(given, "dose", "unit", "standardCode", "decode")
-    route = _meaning(given, "route", "standardCode", "decode")
-    if unit not in UNITS or route is None:
+    unit = word(_at(given, "dose", "unit", "standardCode"), "units")
+    route = _at(given, "route", "standardCode", "decode")
+    if unit is None or not isinstance(route, str):
         return None
     study.drop("dose.unit", given)
     study.drop("route", given)
     return {
         "dose": study.text("dose.value", given),
-        "unit": UNITS[unit],
+        "unit": unit,
         "route": route.removesuffix(" Route of Administration").upper(),
         "frequency": study.text("frequency.standardCode.decode", given),
     }
 
 
-def _meaning(node: Node, *steps: str) -> str | None:
+def _at(node: Node, *steps: str) -> Any:
     value: Any = node
     for step in steps:
         value = value.get(step) if isinstance(value, dict) else None
-    return value if isinstance(value, str) else None
+    return value
 
 
 def _arms(study: Taking, design: Node, drugs: dict[Any, dict[str, Any]]) -> list[dict[str, Any]]:
     given = _given(study, design)
     arms = []
     for arm in study.items("arms", design):
-        kind, name = study.text("type.decode", arm), plain(study.text("name", arm))
+        known, name = word(arm.get("type"), "arm_types"), plain(study.text("name", arm))
+        kind = study.text("type.decode", arm)
         if name is not None:
-            about = {"description": plain(study.text("description", arm)), "type": ARM_TYPES.get(kind or "", kind)}
+            about = {"description": plain(study.text("description", arm)), "type": known or kind}
             ids = given.get(arm.get("id") if isinstance(arm.get("id"), str) else None, ())
             arms.append({"name": name, **about, "medications": [drugs[i]["medication"] for i in dict.fromkeys(ids) if i in drugs]})
     return arms
@@ -244,18 +217,20 @@ def _outcomes(study: Taking, design: Node) -> list[dict[str, Any]]:
     outcomes = []
     for objective in study.items("objectives", design):
         for endpoint in study.items("endpoints", objective):
-            title, level = plain(study.text("text", endpoint)), _coded(study, endpoint, "level", LEVELS)
+            title, level = plain(study.text("text", endpoint)), _coded(study, endpoint, "level", "levels")
             if title is not None:
                 outcomes.append({"title": title, "level": level or "other"})
     return outcomes
 
 
 def _eligibility(study: Taking, version: Node, design: Node) -> dict[str, Any]:
-    sexes = [_coded(study, {"sex": sex}, "sex", SEXES) for sex in study.items("population.plannedSex", design)]
+    sexes = [_coded(study, {"sex": sex}, "sex", "sexes") for sex in study.items("population.plannedSex", design)]
     texts = {i.get("id"): i for i in study.items("eligibilityCriterionItems", version) if isinstance(i.get("id"), str)}
     criteria: dict[str, list[str]] = {}
     for criterion in study.items("eligibilityCriteria", design):
-        category, item = study.text("category.decode", criterion) or "Criteria", texts.get(study.text("criterionItemId", criterion))
+        kind, item = word(criterion.get("category"), "categories"), texts.get(study.text("criterionItemId", criterion))
+        name = study.text("category.decode", criterion)
+        category = kind or name or "Criteria"
         if item is not None and (text := plain(study.text("text", item))) is not None:
             criteria.setdefault(category, []).append(text)
     return {
@@ -268,9 +243,9 @@ def _eligibility(study: Taking, version: Node, design: Node) -> dict[str, Any]:
 
 def _age(study: Taking, design: Node, limit: str) -> str | None:
     place = f"population.plannedAge.{limit}"
-    unit = _meaning(design, *place.split("."), "unit", "standardCode", "decode")
-    if unit not in AGE_UNITS:
+    unit = word(_at(design, *place.split("."), "unit", "standardCode"), "age_units")
+    if unit is None:
         return None
     study.drop(f"{place}.unit", design)
     value = study.text(f"{place}.value", design)
-    return None if value is None else f"{value.removesuffix('.0')} {AGE_UNITS[unit]}"
+    return None if value is None else f"{value.removesuffix('.0')} {unit}"

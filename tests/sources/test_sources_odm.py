@@ -70,6 +70,18 @@ def test_its_metadata_become_a_definition_without_what_odm_does_not_state():
     assert listed["ItemDef"] == f"{SNAPSHOT.read_text(encoding='utf-8').count('<ItemDef ')} values"
 
 
+def test_a_blank_identifier_is_a_missing_one(tmp_path):
+    (tmp_path / "blank.xml").write_text(f'<ODM xmlns="{odm.NAMESPACE}"><Study OID=" "/></ODM>')
+    missing = [f.field for f in import_study(tmp_path / "blank.xml").findings if f.code == "missing-fact"]
+    assert missing == ["id", "title", "sponsor"]
+
+
+def test_odm_in_utf_16_is_read(tmp_path):
+    text = SNAPSHOT.read_text(encoding="utf-8").replace('encoding="UTF-8"', 'encoding="UTF-16"').replace("utf-8", "utf-16")
+    (tmp_path / "wide.xml").write_bytes(text.encode("utf-16"))
+    assert import_study(tmp_path / "wide.xml").members["id"] == import_study(SNAPSHOT).members["id"]
+
+
 def test_the_commands_read_odm(tmp_path, study, capsys):
     assert run(["to-fhir", str(SNAPSHOT), "--study", str(tmp_path / "virus.yaml"), "--out", str(tmp_path / "fhir")]) == 1
     assert (tmp_path / "fhir" / "Patient.ndjson").read_bytes().count(b"\n") == 2

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from fhir_trial.domain.tables import TrialData
 from fhir_trial.errors import Findings, InputError, UsageError
-from fhir_trial.sources.ctgov import criteria
+from fhir_trial.sources.ctgov import PURPOSES, criteria
 from fhir_trial.sources.study_file import load_study
 from fhir_trial.sources.study_import import import_study
 from fhir_trial.sources.study_tables import study_tables
-from fhir_trial.trial.resources import to_resources
+from fhir_trial.trial.resources import from_resources, to_resources
 
 # record: status, phase, arms, drugs of each arm, primary, secondary and other outcomes, criteria: counted in the records by jq
 REAL = {
@@ -120,6 +120,82 @@ def test_any_status_of_the_registry_is_kept(importing, status):
     resources = list(to_resources(TrialData(study, study_tables(study)), "r4", unwritten))
     assert ([r["resourceType"] for r in resources].count("ResearchStudy"), len(unwritten)) == (1, 0)
     assert ("not-carried", "protocolSection.statusModule.whyStopped") in codes(imported, "information")
+
+
+@pytest.mark.parametrize("fhir", ["r4", "r5"])
+@pytest.mark.parametrize("number", REAL)
+def test_a_real_record_is_written_as_fhir_and_read_back_the_same(shared, importing, number, fhir):
+    study = importing((shared / f"data/registry/records/{number}.json").read_bytes()).study()
+    tables, findings = study_tables(study), Findings()
+    back = from_resources(to_resources(TrialData(study, tables), fhir, findings), study, fhir)
+    assert [f.describe() for f in (*findings, *back.findings)] == []
+    assert {name: table.to_pylist() for name, table in back.tables.items() if name in tables} == {
+        name: table.to_pylist() for name, table in tables.items() if table.num_rows
+    }
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_any_purpose_of_the_registry_is_kept_in_the_resource(importing, purpose):
+    study = importing(record(designModule={"designInfo": {"primaryPurpose": purpose}})).study()
+    for fhir in ("r4", "r5"):
+        findings = Findings()
+        resources = list(to_resources(TrialData(study, study_tables(study)), fhir, findings))
+        rows = from_resources(resources, study, fhir).rows("study")
+        assert ([row.purpose for row in rows], len(findings)) == ([purpose], 0)
+
+
+@pytest.mark.parametrize(
+    ("status", "phases", "purpose", "read"),
+    [
+        ("Active, not recruiting", ["Phase 1/Phase 2"], "Supportive Care", ("ACTIVE_NOT_RECRUITING", "PHASE1/PHASE2", "SUPPORTIVE_CARE")),
+        ("recruiting", ["PHASE3", "PHASE2"], "treatment", ("RECRUITING", "PHASE2/PHASE3", "TREATMENT")),
+        ("Unknown", ["N/A"], None, ("UNKNOWN", "NA", None)),
+    ],
+)
+def test_words_as_the_web_site_writes_them_are_the_registrys(importing, status, phases, purpose, read):
+    design = {"phases": phases, "designInfo": {"primaryPurpose": purpose}}
+    imported = importing(record(statusModule={"overallStatus": status}, designModule=design))
+    study = imported.study()
+    assert (study.status, study.phase, study.purpose) == read
+    assert codes(imported, "warning") == []
+
+
+def test_a_word_that_the_registry_lacks_is_said(importing):
+    imported = importing(record(statusModule={"overallStatus": "PAUSED"}, designModule={"phases": ["PHASE1", "PHASE4"]}))
+    assert (imported.study().status, imported.study().phase) == ("UNKNOWN", None)
+    assert codes(imported, "warning") == [("unknown-code", "overallStatus"), ("unknown-code", "phases")]
+
+
+@pytest.mark.parametrize(
+    ("info", "figures"),
+    [
+        ({"count": 40, "type": "ACTUAL"}, (None, 40)),
+        ({"count": 40, "type": "ESTIMATED"}, (40, None)),
+        ({"count": "40", "type": "Anticipated"}, (40, None)),
+        ({"count": 0, "type": "ACTUAL"}, (None, 0)),
+        ({"count": 40}, (None, None)),
+    ],
+)
+def test_enrolment_is_planned_or_actual_and_nothing_where_the_record_says_neither(importing, info, figures):
+    imported = importing(record(designModule={"enrollmentInfo": info}))
+    enrollment = imported.study().enrollment
+    assert (enrollment.planned, enrollment.actual) == figures
+    listed = "protocolSection.designModule.enrollmentInfo.count" in {f.field for f in imported.findings}
+    assert listed == (figures == (None, None))
+
+
+def test_enrolment_that_is_no_number_is_said(importing):
+    imported = importing(record(designModule={"enrollmentInfo": {"count": "many", "type": "ACTUAL"}}))
+    assert codes(imported) == [("wrong-type", "protocolSection.designModule.enrollmentInfo.count")]
+
+
+def test_collaborators_and_officials_are_parties(importing):
+    sponsors = {"leadSponsor": {"name": "S"}, "collaborators": {"name": "C", "class": "NIH"}}
+    officials = [{"name": "Dr. O", "affiliation": "U", "role": "PRINCIPAL_INVESTIGATOR"}, {"affiliation": "Nobody"}]
+    imported = importing(record(sponsorCollaboratorsModule=sponsors, contactsLocationsModule={"overallOfficials": officials}))
+    parties = [(p.role, p.name, p.affiliation) for p in imported.study().parties]
+    assert parties == [("COLLABORATOR", "C", None), ("PRINCIPAL_INVESTIGATOR", "Dr. O", "U")]
+    assert "protocolSection.contactsLocationsModule.overallOfficials.affiliation" in {f.field for f in imported.findings}
 
 
 def test_lists_of_one_that_were_unboxed_are_read(importing):

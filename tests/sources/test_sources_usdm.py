@@ -61,7 +61,7 @@ def test_what_usdm_does_not_state_is_said(importing):
     assert warnings == {"missing-fact-assumed": "status"}
     changed = document("observational")
     changed["usdmVersion"] = "3.0.0"
-    changed["study"]["versions"][0]["studyDesigns"][0]["studyPhase"]["standardCode"]["decode"] = "Phase IX Trial"
+    changed["study"]["versions"][0]["studyDesigns"][0]["studyPhase"]["standardCode"] |= {"code": "C0", "decode": "Phase IX Trial"}
     codes = {f.code: f.found for f in importing(changed).findings if f.severity == "warning"}
     assert (codes["other-version"], codes["unknown-code"]) == ("3.0.0", "Phase IX Trial")
 
@@ -75,6 +75,30 @@ def test_an_arm_has_the_drugs_of_its_elements(importing):
     element["studyInterventionIds"] = [changed["study"]["versions"][0]["studyInterventions"][1]["id"]]
     assert before[1] == ()
     assert importing(changed).study().arms[1].medications == ("INT2",)
+
+
+def test_a_code_counts_and_not_the_name_that_its_writer_gives_it(importing):
+    changed = document("observational")
+    version = changed["study"]["versions"][0]
+    version["studyDesigns"][0]["studyPhase"]["standardCode"]["decode"] = "Phase 3"
+    for arm, code in zip(version["studyDesigns"][0]["arms"], ("C174266", "C174268"), strict=True):
+        arm["type"] |= {"code": code, "decode": "Some Arm"}
+    for title in version["titles"]:
+        title["type"]["decode"] = "A Title"
+    study = importing(changed).study()
+    assert (study.phase, study.acronym, [arm.type for arm in study.arms]) == ("PHASE3", "SIMPLE", ["EXPERIMENTAL", "PLACEBO_COMPARATOR"])
+
+
+def test_the_company_that_numbers_a_study_stands_for_a_sponsor_that_is_not_named(importing):
+    changed = document("observational")
+    version = changed["study"]["versions"][0]
+    version["roles"] = []
+    for organization in version["organizations"]:
+        if organization["type"]["code"] == "C70793":
+            organization["type"] |= {"code": "C54149", "decode": "Pharmaceutical Company"}
+    imported = importing(changed)
+    assert imported.study().sponsor.name == "ACME Pharma"
+    assert "sponsor" in {f.field for f in imported.findings if f.code == "missing-fact-assumed"}
 
 
 def test_mark_up_is_taken_off_and_words_stay():
