@@ -53,6 +53,9 @@ def reported_events(data: TrialData, results: Results, participants: Participant
     at_risk = {key: sum(group == key for group in group_of.values()) for key in participants.members}
     during = emergent(data.frame("adverse_event"), results.adsl, results.conventions)
     events = [event for event, counts in zip(data.rows("adverse_event"), during, strict=True) if counts and event.subject in group_of]
+    if not data.rows("adverse_event"):
+        expected, effect = "adverse events, or to know that there were none", "the record says that nobody had one"
+        findings.add(Finding("no-adverse-events", "adverse_event", expected=expected, severity="warning", effect=effect))
     _report_gaps(events, findings)
     serious = _Table((event for event in events if event.serious), group_of)
     other = _Table((event for event in events if not event.serious), group_of)

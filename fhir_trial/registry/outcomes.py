@@ -10,22 +10,36 @@ from fhir_trial.registry.picklists import picklists
 from fhir_trial.registry.record import NOT_AVAILABLE, Entry, Group, Measure
 
 PERCENT = "percentage of participants"
-_LEVELS = ("primary", "secondary", "other")
+_OTHER = "Other Pre-specified"
+_LEVELS = {"primary": "Primary", "secondary": "Secondary", "other": _OTHER}
+"""Levels of outcomes in their order, and PRS's words for them."""
 _ByGroup = Mapping[str, EndpointResult]
 
 
 def outcomes(study: StudyDefinition, results: Results, groups: tuple[Group, ...], findings: Findings) -> tuple[Measure, ...]:
     """The registered outcomes as measures, primary ones first; an outcome without results is a finding."""
     measures: list[Measure] = []
-    for outcome in sorted(study.outcomes, key=lambda outcome: _LEVELS.index(outcome.level)):
+    for outcome in sorted(study.outcomes, key=_rank):
         by_group = _by_group(outcome.endpoint, results, groups)
         if by_group:
             measures.extend(_measures(outcome, by_group))
+            if outcome.time_frame is None:
+                findings.add(_without_time_frame(outcome))
         else:
             expected = f"results of {outcome.endpoint}" if outcome.endpoint else "an endpoint in the study definition"
             place, effect = f"outcome {outcome.title}", "the record does not report it"
             findings.add(Finding("outcome-without-results", place, expected=expected, severity="warning", effect=effect))
     return tuple(measures)
+
+
+def _rank(outcome: Outcome) -> int:
+    """Primary ones first; a level of the study's own (exploratory) goes last."""
+    return list(_LEVELS).index(outcome.level.lower()) if outcome.level.lower() in _LEVELS else len(_LEVELS)
+
+
+def _without_time_frame(outcome: Outcome) -> Finding:
+    expected, effect = "a time frame in the study definition", "to be entered in PRS before the record is released"
+    return Finding("missing-for-prs", f"outcome {outcome.title}", None, "time_frame", None, expected, "warning", effect)
 
 
 def _by_group(endpoint: str | None, results: Results, groups: tuple[Group, ...]) -> _ByGroup:
@@ -64,7 +78,7 @@ def _measure(outcome: Outcome, by_group: _ByGroup, first: Estimate, title: str) 
         description=_description(outcome, next(iter(by_group.values())), first),
         population=_population(by_group),
         time_frame=outcome.time_frame,
-        level=outcome.level.capitalize(),
+        level=_LEVELS.get(outcome.level.lower(), _OTHER),
     )
 
 

@@ -270,6 +270,21 @@ def test_nobody_enrolled_gives_a_valid_record():
     assert b"Race and ethnicity were not collected" in _xml(_data([], []))
 
 
+def test_a_record_without_any_event_says_that_it_is_a_claim():
+    findings = Findings()
+    _xml(_data(SUBJECTS, []), findings)
+    assert "no-adverse-events" in findings.counts()
+
+
+def test_an_outcome_without_a_time_frame_and_one_of_a_level_of_its_own():
+    outcomes = (Outcome(title="Response", level="exploratory", endpoint="ORR"), replace(STUDY.outcomes[1], level="Primary"))
+    study, findings = replace(STUDY, outcomes=outcomes), Findings()
+    data = _data(SUBJECTS, EVENTS, study=study)
+    root = etree.fromstring(results_xml(data, _results(data), study, findings))
+    assert _texts(root, ".//measureType") == ["Primary", "Primary", "Other Pre-specified"]
+    assert [f.place for f in findings if f.field == "time_frame"] == ["outcome Response"]
+
+
 def test_schemas_are_the_published_ones(shared: Path):
     from fhir_trial.registry import prs_schema
 
