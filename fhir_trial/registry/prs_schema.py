@@ -12,7 +12,7 @@ from fhir_trial.errors import Finding, InputError
 _SCHEMAS = Path(__file__).parent / "schemas"
 
 
-def parse(data: bytes) -> etree._Element:
+def parse(data: bytes, place: str = "record") -> etree._Element:
     """The root element; `InputError` for what is no well-formed XML, or brings a document type (and with it entities)."""
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False, remove_comments=True
@@ -20,9 +20,9 @@ def parse(data: bytes) -> etree._Element:
     try:
         root = etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
-        raise InputError([Finding("not-well-formed", f"line {error.lineno}", expected="well-formed XML")]) from error
+        raise InputError([Finding("not-well-formed", place, error.lineno, expected="well-formed XML")]) from error
     if root.getroottree().docinfo.internalDTD is not None:
-        raise InputError([Finding("document-type", "line 1", expected="XML without a document type declaration")])
+        raise InputError([Finding("document-type", place, expected="XML without a document type declaration")])
     return root
 
 

@@ -18,12 +18,12 @@ _NAMELESS = {"safety", "efficacy", "effectiveness", "toxicity", "tolerability"}
 _PARTS = ("baseline", "certainAgreement", "outcomeMeasures", "participantFlow", "pointOfContact", "reportedEvents")
 
 
-def check(xml: bytes) -> list[Finding]:
+def check(xml: bytes, place: str = "record") -> list[Finding]:
     """What is wrong with a PRS XML record: against the schema, then against the business rules; `InputError` where it is no XML.
 
     A record without results gives a note only.
     """
-    root = parse(xml)
+    root = parse(xml, place)
     findings = violations(root)
     for study in root.iterfind(".//clinical_study"):
         findings.extend((*_lengths(study), _applicability(study)))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fhir_trial.domain.dates import parse_when
+from fhir_trial.domain.registry_text import plain
 from fhir_trial.errors import Finding
 from fhir_trial.sources.taking import Node, Taking
 
@@ -44,7 +45,6 @@ PURPOSES = [
 
 LEVELS = {"primaryOutcomes": "primary", "secondaryOutcomes": "secondary", "otherOutcomes": "other"}
 
-_ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 _ITEM = re.compile(r"^(?:[*\-•]|\d{1,2}[.)])\s+")
 
 
@@ -86,15 +86,6 @@ def definition(record: Taking) -> dict[str, Any]:
     for name in ("hasResults", "_id", "ctrname", "record_last_import"):
         record.drop(name)
     return made
-
-
-def plain(text: str | None) -> str | None:
-    """Text of the registry without the backslashes before signs that its mark-up would read.
-
-    >>> plain(r"platelets \\>= 100 x 10\\^9/L")
-    'platelets >= 100 x 10^9/L'
-    """
-    return None if text is None else _ESCAPED.sub(r"\1", text)
 
 
 def _status(record: Taking) -> str | None:
