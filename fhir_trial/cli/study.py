@@ -13,7 +13,7 @@ app = typer.Typer(help="Study definitions.", no_args_is_help=True)
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="ClinicalTrials.gov v2 JSON, USDM v4 JSON or ODM-XML 1.3.2.")],
+    file: Annotated[Path, typer.Argument(help="ClinicalTrials.gov v2 JSON, PRS XML, USDM v4 JSON or ODM-XML 1.3.2.")],
     out: Annotated[Path | None, typer.Option(help="File for the study definition; else it goes to standard output.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> int:

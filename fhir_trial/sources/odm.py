@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 from lxml import etree
 
 from fhir_trial.errors import Finding, Findings, InputError
+from fhir_trial.sources.safe_xml import read_tree
 
 NAMESPACE = "http://www.cdisc.org/ns/odm/v1.3"
-MOST_BYTES = 512 * 1024 * 1024
-"""A larger file is refused: it would be held in memory as a whole."""
 
 _LEVELS = ("SubjectData", "StudyEventData", "FormData", "ItemGroupData")
 Element = Any
@@ -154,18 +153,9 @@ def _name(local: str) -> str:
     return f"{{{NAMESPACE}}}{local}"
 
 
-def read_odm(path: Path) -> OdmFile:
-    """The file's tree; `InputError` with a finding where it is no ODM 1.3, is too large, or holds a DTD or entities."""
-    if (size := path.stat().st_size) > MOST_BYTES:
-        raise InputError([Finding("too-large", path.name, found=f"{size} bytes", expected=f"at most {MOST_BYTES} bytes")])
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
-    )
-    try:
-        tree = etree.fromstring(_without_dtd(path.read_bytes(), path.name), parser)
-    except (etree.XMLSyntaxError, ValueError) as error:
-        message = str(error).partition(",")[0][:100] if isinstance(error, etree.XMLSyntaxError) else type(error).__name__
-        raise InputError([Finding("not-xml", path.name, row=getattr(error, "lineno", None), expected=f"XML ({message})")]) from None
+def read_odm(path: Path, root: Element | None = None) -> OdmFile:
+    """The file's tree (`root`, where it was read already); `InputError` with a finding where it is no ODM 1.3, and as `read_tree` does."""
+    tree = read_tree(path) if root is None else root
     if tree.tag != _name("ODM"):
         found = etree.QName(tree).localname
         raise InputError([Finding("not-odm", path.name, found=found, expected=f"ODM in the namespace {NAMESPACE}")])
@@ -174,14 +164,3 @@ def read_odm(path: Path) -> OdmFile:
     if version not in (None, "1.3", "1.3.0", "1.3.1", "1.3.2"):
         file.findings.add(Finding("other-version", path.name, field="ODMVersion", found=version, expected="1.3.2", severity="warning"))
     return file
-
-
-def _without_dtd(data: bytes, place: str) -> bytes:
-    """The data, refused before any parsing where it declares a document type, in any encoding with ASCII in it."""
-    if b"<!DOCTYPE" in data.replace(b"\0", b"") or b"<!ENTITY" in data.replace(b"\0", b""):
-        raise InputError([_refused(place)])
-    return data
-
-
-def _refused(place: str) -> Finding:
-    return Finding("dtd-refused", place, expected="no document type and no entities")

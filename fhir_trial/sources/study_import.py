@@ -11,8 +11,9 @@ import yaml
 from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.errors import Finding, Findings, InputError, UsageError
 from fhir_trial.fhir.json import decode, repeated_keys
-from fhir_trial.sources import ctgov, usdm
+from fhir_trial.sources import ctgov, prs, usdm
 from fhir_trial.sources.odm import read_odm
+from fhir_trial.sources.safe_xml import read_tree
 from fhir_trial.sources.taking import Taking
 
 REQUIRED = ("id", "title", "status", "sponsor", "arms", "drugs", "outcomes", "endpoints")
@@ -42,7 +43,7 @@ class Imported:
 
 
 def import_study(path: Path) -> Imported:
-    """The study of a file: ClinicalTrials.gov v2 or USDM v4 JSON, or ODM-XML 1.3.
+    """The study of a file: ClinicalTrials.gov v2 or USDM v4 JSON, PRS XML or ODM-XML 1.3.
 
     Raises `UsageError` where there is no such file, and `InputError` for a file of any other kind.
     """
@@ -50,14 +51,14 @@ def import_study(path: Path) -> Imported:
         raise UsageError(f"there is no file {path}")
     data = path.read_bytes()
     if data[:8].lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n").startswith(b"<"):  # in UTF-8 or UTF-16
-        return _of_odm(path)
+        return _of_xml(path)
     findings = Findings()
     document = decode(data, path.name)
     findings.extend(repeated_keys(data, path.name))
     for kind in KINDS:
         if kind.is_kind(document):
             return _imported(Taking(path.name, _single(document, path.name), findings), kind)
-    expected = "a ClinicalTrials.gov v2 record (protocolSection), a study in USDM v4 (study.versions) or ODM-XML"
+    expected = "a ClinicalTrials.gov v2 record (protocolSection), a study in USDM v4 (study.versions), PRS XML or ODM-XML"
     raise InputError([Finding("unknown-format", path.name, expected=expected)])
 
 
@@ -86,11 +87,17 @@ def _single(document: dict[str, Any], place: str) -> dict[str, Any]:
     return studies[0]
 
 
-def _of_odm(path: Path) -> Imported:
-    file = read_odm(path)
-    members = without_blanks(file.study())
-    _report_missing(members, path.name, file.findings)
-    return Imported(members, file.findings)
+def _of_xml(path: Path) -> Imported:
+    root = read_tree(path)
+    if prs.is_prs(root):
+        findings = Findings()
+        members = prs.definition(root, path.name, findings)
+    else:
+        file = read_odm(path, root)
+        findings, members = file.findings, file.study()
+    members = without_blanks(members)
+    _report_missing(members, path.name, findings)
+    return Imported(members, findings)
 
 
 def _report_missing(members: dict[str, Any], place: str, findings: Findings) -> None:

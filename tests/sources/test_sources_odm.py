@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fhir_trial.cli.main import run
 from fhir_trial.errors import InputError, UsageError
-from fhir_trial.sources import odm
+from fhir_trial.sources import odm, safe_xml
 from fhir_trial.sources.odm import read_odm
 from fhir_trial.sources.odm_rows import read_odm_data
 from fhir_trial.sources.study_file import load_study
@@ -154,7 +154,7 @@ def test_what_is_no_odm_or_could_do_harm_is_refused(tmp_path, case):
 
 
 def test_a_file_that_is_too_large_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(odm, "MOST_BYTES", 10)
+    monkeypatch.setattr(safe_xml, "MOST_BYTES", 10)
     with pytest.raises(InputError, match="too large"):
         read_odm(SNAPSHOT)
 
