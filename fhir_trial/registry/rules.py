@@ -50,7 +50,7 @@ def _text(element: etree._Element, path: str) -> str:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isdigit() else None
+    return int(text) if text.isdecimal() else None
 
 
 def _lengths(study: etree._Element) -> Iterator[Finding]:
@@ -58,9 +58,14 @@ def _lengths(study: etree._Element) -> Iterator[Finding]:
     for path, name in (
         ("brief_title", "brief_title"),
         ("official_title", "official_title"),
+        ("acronym", "acronym"),
+        ("arm_group/arm_group_label", "group_title"),
+        ("intervention/intervention_name", "intervention_name"),
+        ("intervention/intervention_description/textblock", "intervention_description"),
         (".//outcomeMeasure/title", "outcome_title"),
         (".//outcomeMeasure/measureDescription", "outcome_description"),
-        (".//timeFrame", "time_frame"),
+        (".//outcomeMeasure/timeFrame", "time_frame"),
+        (".//reportedEvents/timeFrame", "events_time_frame"),
         (".//flowGroup/title", "group_title"),
         (".//interventionGroup/title", "group_title"),
         (".//flowGroup/description", "group_description"),
@@ -104,7 +109,10 @@ def _flow(result: etree._Element) -> Iterator[Finding]:
             dropped[key] = dropped.get(key, 0) + (_number(_text(detail, "subjectsAffected")) or 0)
         for key, count in started.items():
             accounted = completed.get(key, 0) + dropped.get(key, 0)
-            if accounted != count:
+            if not dropped and accounted < count:  # PRS takes a flow without reasons, and reviewers ask for them
+                found = f"{count - accounted} who did not complete in {key}"
+                yield _finding("no-reasons", period, found, "why they did not", "warning")
+            elif accounted != count:
                 yield _finding("flow-does-not-add-up", period, f"{accounted} completed or not in {key}", f"{count}, who started")
 
 
@@ -118,11 +126,47 @@ def _denominators(result: etree._Element) -> Iterator[Finding]:
     if started and baseline and started != baseline:
         element = next(result.iterfind("baseline"))
         yield _finding("baseline-differs-from-flow", element, baseline, f"{started}, or an explanation", "warning")
-    everyone = sum(count or 0 for count in started)
+    everyone = max(sum(_most_started(result).values()), sum(count or 0 for count in baseline))
     for group in result.iterfind(".//outcomeReportingGroup"):
         analysed = _number(_text(group, "subjectsAnalyzed"))
         if analysed is not None and started and analysed > everyone:
             yield _finding("more-analysed-than-started", group, analysed, f"at most {everyone}")
+
+
+def _most_started(result: etree._Element) -> dict[str, int]:
+    """How many of each group started the period that most of them started: a group may begin with a later period."""
+    most: dict[str, int] = {}
+    for period in result.iterfind(".//period"):
+        for key, count in _by_group(period, "startedMilestone//milestoneAchievement", "subjectsAchieve").items():
+            most[key] = max(count, most.get(key, 0))
+    return most
+
+
+def _baseline(result: etree._Element) -> Iterator[Finding]:
+    """Age and sex are asked of every study, race and ethnicity of those that collected them (or the word that they were not)."""
+    for element in result.iterfind("baseline"):
+        titles = {_text(measure, "title").partition(",")[0].partition(":")[0] for measure in element.iterfind(".//baselineMeasure")}
+        for what, known in (("age", {"Age"}), ("sex", {"Sex", "Sex/Gender", "Gender"})):
+            if not titles & known:
+                yield _finding("missing-characteristic", element, expected=f"a baseline measure of {what}", severity="warning")
+
+
+def _counts(result: etree._Element) -> Iterator[Finding]:
+    """Participants counted in the categories of a row are no more than were analysed."""
+    for measure in (*result.iterfind(".//baselineMeasure"), *result.iterfind(".//outcomeMeasure")):
+        if _text(measure, "parameterType").lower() != "count of participants":
+            continue
+        for value in measure.iterfind(".//reportedValue"):
+            counts = [_number(_text(entry, "parameterValue")) or 0 for entry in value.iterfind(".//reportedEntry")]
+            analysed = _number(_text(value, "subjectsAnalyzed"))
+            if analysed is not None and sum(counts) > analysed:
+                yield _finding("counts-above-analysed", value, f"{sum(counts)} in all categories", f"at most the {analysed} analysed")
+
+
+def _is_without_values(measure: etree._Element) -> bool:
+    """Whether nobody was analysed, or the outcome is not posted yet: there is no figure to have a unit."""
+    sizes = [_text(group, "subjectsAnalyzed") for group in measure.iterfind(".//outcomeReportingGroup")]
+    return _text(measure, "reportingStatus") == "Not Posted" or (bool(sizes) and set(sizes) == {"0"})
 
 
 def _measures(result: etree._Element) -> Iterator[Finding]:
@@ -131,7 +175,7 @@ def _measures(result: etree._Element) -> Iterator[Finding]:
         frame = _text(measure, "timeFrame")
         if not frame or frame.isdigit():
             yield _finding("time-frame", measure, frame or None, "a time frame in words, such as 'up to 24 months'")
-        if _text(measure, "unitOfMeasure").upper() in {"", "NA", "N/A"}:
+        if _text(measure, "unitOfMeasure").upper() in {"", "NA", "N/A"} and not _is_without_values(measure):
             yield _finding("unit", measure, _text(measure, "unitOfMeasure"), "the unit of the values")
         continuous = re.search(r"mean|median", _text(measure, "parameterType"), re.IGNORECASE)
         if continuous and _text(measure, "dispersionType") in {"", "Not Applicable"}:
@@ -142,7 +186,7 @@ def _measures(result: etree._Element) -> Iterator[Finding]:
 def _title(measure: etree._Element) -> Iterator[Finding]:
     title, unit = _text(measure, "title"), _text(measure, "unitOfMeasure").lower()
     start = re.match(r"(number|percentage|proportion) of", title, re.IGNORECASE)
-    if start and (start[1].lower() == "number") == (unit.startswith(("percent", "proportion"))):
+    if start and unit and (start[1].lower() == "number") == (unit.startswith(("percent", "proportion", "%"))):
         yield _finding("title-against-unit", measure, f"{title!r} in {unit!r}", "a title and a unit that say the same", "warning")
     if title.lower() in _NAMELESS:
         yield _finding("title-names-nothing", measure, title, "what was measured", "warning")
@@ -196,4 +240,4 @@ def _totals(group: etree._Element) -> Iterator[Finding]:
             yield _finding("group-totals", group, f"{what} {count} of {total}", "both numbers, the first not above the second")
 
 
-_RULES: tuple[_Rule, ...] = (_parts, _flow, _denominators, _measures, _events)
+_RULES: tuple[_Rule, ...] = (_parts, _flow, _denominators, _baseline, _counts, _measures, _events)

@@ -7,7 +7,12 @@ from fhir_trial.registry import check
 
 RECORD = b"""<prs:study_collection xmlns:prs="http://clinicaltrials.gov/prs" xmlns:rrs="http://clinicaltrials.gov/rrs"><clinical_study>
 <id_info><org_name>O</org_name><org_study_id>1</org_study_id></id_info><brief_title>T</brief_title>
-<rrs:result partialUpload="true"><baseline><baselineMeasures/><baselineReportingGroups>
+<rrs:result partialUpload="true"><baseline><baselineMeasures>
+<baselineMeasure><measureRows/><title>Age, Continuous</title></baselineMeasure><baselineMeasure><measureRows><measureRow><reportedValues>
+<reportedValue><reportingGroupId>B0</reportingGroupId><reportedEntries><reportedEntry><catName>Female</catName><parameterValue>2</parameterValue>
+</reportedEntry><reportedEntry><catName>Male</catName><parameterValue>2</parameterValue></reportedEntry></reportedEntries>
+<subjectsAnalyzed>4</subjectsAnalyzed></reportedValue></reportedValues></measureRow></measureRows><parameterType>Count of Participants
+</parameterType><title>Sex: Female, Male</title></baselineMeasure></baselineMeasures><baselineReportingGroups>
 <baselineReportingGroup id="B0"><subjectsAnalyzed>4</subjectsAnalyzed></baselineReportingGroup></baselineReportingGroups></baseline>
 <outcomeMeasures><outcomeMeasure><dispersionType>95% Confidence Interval</dispersionType><measureRows><measureRow><reportedValues>
 <reportedValue><reportingGroupId>O0</reportingGroupId><reportedEntries><reportedEntry><dispersionUpperLimit>NA</dispersionUpperLimit>
@@ -51,6 +56,12 @@ def test_a_sound_record_lacks_only_the_parts_that_are_not_there():
         (rb"<title>Survival</title>", b"<title>Percentage of Participants alive</title>", "title-against-unit"),
         (rb"Up to 24 months", b"24", "time-frame"),
         (rb"<timeFrame>Two years</timeFrame>", b"", "time-frame"),
+        (rb"<timeFrame>Two years</timeFrame>", b"<timeFrame>" + b"T" * 501 + b"</timeFrame>", "too-long"),
+        (rb"(<brief_title>T</brief_title>)", rb"\g<1><acronym>ABCDEFGHIJKLMNO</acronym>", "too-long"),
+        (rb"<title>Age, Continuous</title>", b"<title>Weight</title>", "missing-characteristic"),
+        (rb"<parameterValue>2</parameterValue>", b"<parameterValue>3</parameterValue>", "counts-above-analysed"),
+        (rb"(?s)<dropWithdrawReason>.*</dropWithdrawReason>", b"", "no-reasons"),
+        (rb"<subjectsAchieve>3", "<subjectsAchieve>\u00b2".encode(), "flow-does-not-add-up"),
         (rb"<unitOfMeasure>months", b"<unitOfMeasure>NA", "unit"),
         (rb"<dispersionType>[^<]*</dispersionType>", b"", "no-dispersion"),
         (rb"<naComment>[^<]*</naComment>", b"", "na-without-comment"),
@@ -79,6 +90,20 @@ def test_each_rule_finds_its_fault(pattern, replacement, code):
     broken, count = re.subn(pattern, replacement, RECORD, count=1)
     assert count == 1
     assert code in _codes(broken)
+
+
+def test_an_outcome_that_nobody_was_analysed_for_needs_no_unit():
+    empty = re.sub(rb'(<outcomeReportingGroup id="O0"><subjectsAnalyzed>)4', rb"\g<1>0", RECORD)
+    explained = b"Median</parameterType><populationAnalysisDescription>Stopped</populationAnalysisDescription>"
+    empty = empty.replace(b"Median</parameterType>", explained)
+    assert _codes(empty.replace(b"<unitOfMeasure>months</unitOfMeasure>", b"")) == set()
+
+
+def test_a_group_that_begins_with_a_later_period_is_among_those_who_started():
+    period = RECORD[RECORD.index(b"<period>") : RECORD.index(b"</periods>")].replace(b"<subjectsAchieve>4", b"<subjectsAchieve>5")
+    later = RECORD.replace(b"</periods>", period.replace(b"<subjectsAffected>1", b"<subjectsAffected>2") + b"</periods>")
+    later = re.sub(rb'(<outcomeReportingGroup id="O0"><subjectsAnalyzed>)4', rb"\g<1>5", later)
+    assert _codes(later) == set()
 
 
 @pytest.mark.parametrize(
