@@ -2,7 +2,8 @@
 
 The first column is the variable whose text is looked up. A column `to` gives that variable's value, every other column the value of the
 variable that it names: `AEREL,to` turns a sponsor's words into the study's, `LBLOINC,LBTESTCD,LBTEST` says which test a LOINC code is.
-`odm-items.csv` has the columns of `OdmItem`: item, domain, variable, and where needed group, test and unit.
+`odm-items.csv` has the columns of `OdmItem`: item, domain, variable, and where needed group, test and unit. Trial data may stand in a
+folder of that name too: a file that begins with STUDYID is a domain, and no table.
 """
 
 import csv
@@ -28,6 +29,8 @@ def with_tables(study: StudyDefinition, study_file: Path) -> StudyDefinition:
     tables: list[CodeTable] = []
     items: list[OdmItem] = []
     for path in sorted(folder.glob("*.csv")):
+        if _is_domain(path):
+            continue
         lines = list(_lines(path, findings))
         if path.name == ODM_ITEMS:
             items += _items(path.name, lines, findings)
@@ -37,6 +40,11 @@ def with_tables(study: StudyDefinition, study_file: Path) -> StudyDefinition:
         raise InputError(findings)
     sources = replace(study.sources, tables=(*study.sources.tables, *tables), odm_items=(*study.sources.odm_items, *items))
     return replace(study, sources=sources)
+
+
+def _is_domain(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.readline(20).removeprefix(b"\xef\xbb\xbf").upper().startswith((b"STUDYID,", b'"STUDYID",'))
 
 
 def _lines(path: Path, findings: list[Finding]) -> Iterator[tuple[int, list[str]]]:

@@ -92,3 +92,8 @@ def test_a_table_of_items_that_cannot_be_used_is_a_finding(study, text, code):
     with pytest.raises(InputError) as refused:
         study(odm_items=text)
     assert [f.code for f in refused.value.findings] == [code]
+
+
+def test_trial_data_in_a_folder_of_the_study_s_name_are_no_tables(study):
+    tables = study(dm="STUDYID,DOMAIN\nT,DM\nT,DM\n", ae='"STUDYID","DOMAIN"\nT,AE\nT,AE\n', causality="AEREL,to\nno,NONE\n").sources.tables
+    assert [table.variable for table in tables] == ["AEREL"]
