@@ -2,6 +2,7 @@
 
 import html
 import re
+from decimal import Decimal
 from typing import Any
 
 from fhir_trial.errors import Finding
@@ -40,6 +41,7 @@ def definition(study: Taking) -> dict[str, Any]:
         "purpose": _purpose(study, design),
         "condition": "; ".join(dict.fromkeys(_words(study, item) for item in study.items("indications", design))) or None,
         "sponsor": _sponsor(study, version),
+        "enrollment": _enrollment(study, design),
         "arms": _arms(study, design, drugs),
         "drugs": list(drugs.values()),
         "eligibility": _eligibility(study, version, design),
@@ -145,6 +147,25 @@ def _numbering_company(study: Taking, version: Node, organizations: list[Node]) 
     numbering = [identifier.get("scopeId") for identifier in study.items("studyIdentifiers", version)]
     companies = [o for o in organizations if word(o.get("type"), "organizations") == "company" and o.get("id") in numbering]
     return companies[0] if len(companies) == 1 else None
+
+
+def _enrollment(study: Taking, design: Node) -> dict[str, int]:
+    """How many are to be enrolled: one number, or a range that is one; another range stays to be listed."""
+    place = ("population", "plannedEnrollmentNumber")
+    at_least, at_most = (_number(_at(design, *place, limit)) for limit in ("minValue", "maxValue"))
+    planned = _number(_at(design, *place))
+    if planned is None and at_least == at_most:
+        planned = at_least
+    if planned is None or planned != int(planned) or not 0 <= planned < 10**9:
+        return {}
+    study.drop(".".join(place), design)
+    return {"planned": int(planned)}
+
+
+def _number(value: Any) -> Decimal | None:
+    """A number, or that of a Quantity."""
+    value = value.get("value") if isinstance(value, dict) else value
+    return Decimal(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else None
 
 
 def _drugs(study: Taking, version: Node) -> dict[Any, dict[str, Any]]:

@@ -101,6 +101,23 @@ def test_the_company_that_numbers_a_study_stands_for_a_sponsor_that_is_not_named
     assert "sponsor" in {f.field for f in imported.findings if f.code == "missing-fact-assumed"}
 
 
+@pytest.mark.parametrize(
+    ("number", "planned"),
+    [
+        ({"value": 75.0, "unit": None}, 75),
+        ({"minValue": 300.0, "maxValue": 300.0}, 300),
+        ({"minValue": {"value": 20}, "maxValue": {"value": 30}}, None),
+        ({"value": 7.5}, None),
+        ({"value": True}, None),
+        (None, None),
+    ],
+)
+def test_the_planned_enrolment_is_taken_where_it_is_one_number(importing, number, planned):
+    changed = document("observational")
+    changed["study"]["versions"][0]["studyDesigns"][0]["population"]["plannedEnrollmentNumber"] = number
+    assert importing(changed).study().enrollment.planned == planned
+
+
 def test_mark_up_is_taken_off_and_words_stay():
     assert plain("<p>a &lt; b</p><ul><li>c</li></ul>") == "a < b\nc"
     assert plain("<p> </p>") is None
