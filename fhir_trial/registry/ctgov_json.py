@@ -34,7 +34,8 @@ def read_json(data: bytes, place: str, findings: Findings) -> PostedRecord:
     """
     document = decode(data, place)
     findings.extend(repeated_keys(data, place))
-    if isinstance(document, dict) and isinstance(studies := document.get("studies"), list) and len(studies) == 1:
+    studies = document.get("studies") if isinstance(document, dict) else document
+    if isinstance(studies, list) and len(studies) == 1:
         document = studies[0]
     if not isinstance(document, dict) or not {"protocolSection", "resultsSection"} & set(document):
         raise InputError([Finding("unknown-format", place, expected="a ClinicalTrials.gov v2 record (protocolSection, resultsSection)")])

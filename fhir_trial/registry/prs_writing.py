@@ -52,18 +52,25 @@ def write_prs(record: PostedRecord, place: str, findings: Findings) -> bytes:
     writer = _Writer(place, findings)
     try:
         document = writer.document(record)
-    except ValueError as error:  # control characters
-        raise InputError([Finding("not-xml-text", place, expected="text without control characters")]) from error
+    except _NotXmlTextError as error:
+        raise InputError([Finding("not-xml-text", place, field=str(error), expected="text without control characters")]) from error
     writer.report_lost()
     if broken := violations(parse(document)):
         raise InputError(broken)
     return document
 
 
+class _NotXmlTextError(ValueError):
+    """A text with control characters, by the element that was to hold it."""
+
+
 def add(parent: _Element, tag: str, text: str | int | None = None, **attributes: str) -> _Element:
     """A child element with its text."""
     child = etree.SubElement(parent, tag, attributes)
-    child.text = None if text is None else str(text)
+    try:
+        child.text = None if text is None else str(text)
+    except ValueError as error:
+        raise _NotXmlTextError(f"{etree.QName(parent).localname}.{tag}") from error
     return child
 
 

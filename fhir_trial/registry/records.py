@@ -91,7 +91,8 @@ def difference(first: bytes, second: bytes, places: tuple[str, str], findings: F
 
 
 def _single(document: Any) -> Any:
-    return document["studies"][0] if "studies" in document else document
+    studies = document if isinstance(document, list) else document.get("studies")
+    return studies[0] if isinstance(studies, list) else document
 
 
 def _changes(first: Any, second: Any, path: str) -> Iterator[Change]:

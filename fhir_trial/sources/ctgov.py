@@ -78,8 +78,7 @@ def definition(record: Taking) -> dict[str, Any]:
         "endpoints": [],
         "references": [f"registry record of ClinicalTrials.gov, {number}"] if number else [],
     }
-    record.drop("derivedSection")
-    for name in ("resultsSection", "documentSection"):
+    for name in ("resultsSection", "documentSection", "derivedSection"):
         if record.drop(name) is not None:
             effect = "not part of a study definition"
             record.findings.add(Finding("not-carried", record.place, field=name, severity="information", effect=effect))

@@ -55,6 +55,8 @@ def import_study(path: Path) -> Imported:
     findings = Findings()
     document = decode(data, path.name)
     findings.extend(repeated_keys(data, path.name))
+    if isinstance(document, list) and len(document) == 1:
+        document = document[0]
     for kind in KINDS:
         if kind.is_kind(document):
             return _imported(Taking(path.name, _single(document, path.name), findings), kind)

@@ -305,8 +305,14 @@ def test_elements_that_the_model_lacks_are_listed():
 
 def test_text_that_no_xml_can_hold_is_refused():
     record, _ = there(changed("participantFlowModule.recruitmentDetails", "bell \u0007"))
-    with pytest.raises(InputError, match="not xml text"):
+    with pytest.raises(InputError, match=r"r, field participantFlow\.recruitmentDetails: not xml text"):
         write_prs(record, "r", Findings())
+
+
+def test_a_list_of_one_record_is_that_record():
+    for document in ([RECORD], {"studies": [RECORD]}):
+        assert json.loads(write_json(there(document)[0])) == RECORD
+        assert difference(encoded(document), encoded(RECORD), ("a", "b"), Findings()) == []
 
 
 @pytest.mark.parametrize("data", [b"{}", b"[]", b"null", b'{"a": 1', b'{"studies": []}', b"\xff\xfe"])

@@ -246,6 +246,7 @@ def test_results_without_a_protocol_say_what_is_missing(importing):
 
 def test_an_answer_of_the_api_with_one_record_is_that_record(importing):
     assert importing({"studies": [BASE], "nextPageToken": "x"}).study().id == "NCT00000001"
+    assert importing([BASE]).study().id == "NCT00000001"
     with pytest.raises(InputError, match="several studies"):
         importing({"studies": [BASE, BASE]})
 
