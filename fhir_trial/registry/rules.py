@@ -15,6 +15,7 @@ from fhir_trial.registry.prs_xml import RRS
 
 _Rule = Callable[[etree._Element], Iterator[Finding]]
 _NAMELESS = {"safety", "efficacy", "effectiveness", "toxicity", "tolerability"}
+_LEVELS = ("primary", "secondary", "other")
 _PARTS = ("baseline", "certainAgreement", "outcomeMeasures", "participantFlow", "pointOfContact", "reportedEvents")
 
 
@@ -62,6 +63,9 @@ def _lengths(study: etree._Element) -> Iterator[Finding]:
         ("arm_group/arm_group_label", "group_title"),
         ("intervention/intervention_name", "intervention_name"),
         ("intervention/intervention_description/textblock", "intervention_description"),
+        *((f"{level}_outcome/outcome_measure", "outcome_title") for level in _LEVELS),
+        *((f"{level}_outcome/outcome_time_frame", "time_frame") for level in _LEVELS),
+        *((f"{level}_outcome/outcome_description/textblock", "outcome_description") for level in _LEVELS),
         (".//outcomeMeasure/title", "outcome_title"),
         (".//outcomeMeasure/measureDescription", "outcome_description"),
         (".//outcomeMeasure/timeFrame", "time_frame"),

@@ -58,6 +58,11 @@ def test_a_sound_record_lacks_only_the_parts_that_are_not_there():
         (rb"<timeFrame>Two years</timeFrame>", b"", "time-frame"),
         (rb"<timeFrame>Two years</timeFrame>", b"<timeFrame>" + b"T" * 501 + b"</timeFrame>", "too-long"),
         (rb"(<brief_title>T</brief_title>)", rb"\g<1><acronym>ABCDEFGHIJKLMNO</acronym>", "too-long"),
+        (
+            rb"(<brief_title>T</brief_title>)",
+            rb"\g<1><primary_outcome><outcome_measure>" + b"O" * 255 + b"</outcome_measure></primary_outcome>",
+            "too-long",
+        ),
         (rb"<title>Age, Continuous</title>", b"<title>Weight</title>", "missing-characteristic"),
         (rb"<parameterValue>2</parameterValue>", b"<parameterValue>3</parameterValue>", "counts-above-analysed"),
         (rb"(?s)<dropWithdrawReason>.*</dropWithdrawReason>", b"", "no-reasons"),
