@@ -26,6 +26,7 @@ from fhir_trial.domain.study_entities import (
     Site,
     StatusPeriod,
     Study,
+    StudyIdentifier,
     StudySite,
 )
 
@@ -70,6 +71,7 @@ __all__ = [
     "SourceColumn",
     "StatusPeriod",
     "Study",
+    "StudyIdentifier",
     "StudySite",
     "Subject",
     "SubjectState",

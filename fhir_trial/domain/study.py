@@ -74,6 +74,14 @@ class EnrollmentFigures(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     actual: int | None = None
 
 
+class OtherNumber(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Another number of the study: of which kind, in the registry's word, and given by whom."""
+
+    value: str
+    kind: str | None = None
+    issuer: str | None = None
+
+
 class NamedParty(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who has a part in the study beside its sponsor: a collaborator, a principal investigator."""
 
@@ -152,6 +160,9 @@ class StudyDefinition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     endpoints: tuple[EndpointDefinition, ...]
     official_title: str | None = None
     acronym: str | None = None
+    identifiers: tuple[OtherNumber, ...] = ()
+    """Its numbers beside `id`: the sponsor's, other registries'."""
+    why_stopped: str | None = None
     phase: str | None = None
     purpose: str | None = None
     condition: str | None = None

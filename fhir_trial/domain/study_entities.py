@@ -71,6 +71,15 @@ class StatusPeriod(Entity, frozen=True, kw_only=True):
     end: When | None = None
 
 
+class StudyIdentifier(Entity, frozen=True, kw_only=True):
+    """A number that the study has somewhere: of which `kind` (the record's word), given by whom; `registry` where HL7 has a system for it."""
+
+    value: str
+    kind: str | None = None
+    issuer: str | None = None
+    registry: str | None = None
+
+
 class Party(Entity, frozen=True, kw_only=True):
     """Who has a part in the study beside its sponsor, such as a collaborator or the principal investigator."""
 
@@ -97,6 +106,7 @@ class Study(Entity, frozen=True, kw_only=True):
     official_title: str | None = None
     acronym: str | None = None
     status: str
+    why_stopped: str | None = None
     phase: str | None = None
     purpose: str | None = None
     condition: str | None = None
@@ -112,6 +122,8 @@ class Study(Entity, frozen=True, kw_only=True):
     data_cutoff: When | None = None
     """The day after which this snapshot of the data sees nothing."""
     statuses: tuple[StatusPeriod, ...] = ()
+    identifiers: tuple[StudyIdentifier, ...] = ()
+    """Its numbers in registries and elsewhere."""
     parties: tuple[Party, ...] = ()
     sites: tuple[StudySite, ...] = ()
     arms: tuple[Arm, ...] = ()

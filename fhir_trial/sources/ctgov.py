@@ -62,7 +62,9 @@ def definition(record: Taking) -> dict[str, Any]:
     made = {
         "id": number,
         **names,
+        "identifiers": _identifiers(record),
         "status": _status(record),
+        "why_stopped": take("protocolSection.statusModule.whyStopped"),
         "phase": _word(record, "phases", "/".join(sorted(record.texts("protocolSection.designModule.phases"))), PHASES),
         "purpose": _word(record, "primaryPurpose", take("protocolSection.designModule.designInfo.primaryPurpose"), PURPOSES),
         "condition": "; ".join(record.texts("protocolSection.conditionsModule.conditions")) or None,
@@ -145,6 +147,19 @@ def _names(record: Taking) -> dict[str, str | None]:
     module = "protocolSection.identificationModule"
     brief, official = plain(record.text(f"{module}.briefTitle")), plain(record.text(f"{module}.officialTitle"))
     return {"title": brief or official, "official_title": official, "acronym": record.text(f"{module}.acronym")}
+
+
+def _identifiers(record: Taking) -> list[dict[str, str | None]]:
+    """The organization's number and those of others, with the registry's word for their kind, and who gave them."""
+    module = "protocolSection.identificationModule"
+    organization = record.text(f"{module}.organization.fullName")
+    numbers: list[dict[str, str | None]] = []
+    for member, by in (("orgStudyIdInfo", organization), ("secondaryIdInfos", None)):
+        for number in record.items(f"{module}.{member}"):
+            if (value := record.text("id", number)) is not None:
+                issuer = record.text("domain", number) or by
+                numbers.append({"value": value, "kind": record.text("type", number), "issuer": issuer})
+    return numbers
 
 
 def _date(record: Taking, name: str) -> str | None:

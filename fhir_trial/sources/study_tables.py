@@ -1,6 +1,7 @@
 """The tables that come from the study definition: organization, study, medication, and the groups of people it means."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +20,11 @@ from fhir_trial.domain.entities import (
     Party,
     PlannedDose,
     Study,
+    StudyIdentifier,
     StudySite,
     When,
 )
-from fhir_trial.domain.study import ArmDefinition, Drug, StudyDefinition
+from fhir_trial.domain.study import ArmDefinition, Drug, OtherNumber, StudyDefinition
 from fhir_trial.domain.study import Eligibility as EligibilityNotes
 from fhir_trial.domain.tables import to_table
 
@@ -106,12 +108,25 @@ def _arm(arm: ArmDefinition, study: StudyDefinition) -> Arm:
     return Arm(name=arm.name, type=arm.type, description=arm.description, exposures=exposures)
 
 
+REGISTRIES = {r"NCT\d{8}": "ClinicalTrials.gov"}
+"""What a registry's numbers look like."""
+
+
+def _identifiers(study: StudyDefinition) -> Iterator[StudyIdentifier]:
+    """The study's numbers; one of a registry stands in that registry's system, so that others find the study by it."""
+    for number in (OtherNumber(value=study.id), *study.identifiers):
+        registry = next((name for form, name in REGISTRIES.items() if re.fullmatch(form, number.value)), None)
+        if registry is not None or number.value != study.id:
+            yield StudyIdentifier(value=number.value, kind=number.kind, issuer=number.issuer, registry=registry)
+
+
 def _study_row(study: StudyDefinition) -> Study:
     return Study(
         study=study.id,
         title=study.title,
         official_title=study.official_title,
         status=study.status,
+        why_stopped=study.why_stopped,
         phase=study.phase,
         purpose=study.purpose,
         condition=study.condition,
@@ -122,6 +137,7 @@ def _study_row(study: StudyDefinition) -> Study:
         started_on=study.started_on,
         ended_on=study.ended_on,
         acronym=study.acronym,
+        identifiers=tuple(_identifiers(study)),
         parties=tuple(Party(role=p.role, name=p.name, affiliation=p.affiliation) for p in study.parties),
         arms=tuple(_arm(a, study) for a in study.arms),
         outcomes=tuple(

@@ -95,7 +95,7 @@ def _purpose(study: Taking, design: Node) -> str | None:
     return known[0] if known else None
 
 
-def _names(study: Taking, version: Node) -> dict[str, str | None]:
+def _names(study: Taking, version: Node) -> dict[str, Any]:
     titles: dict[str, str | None] = {}
     for title in study.items("titles", version):
         kind = word(title.get("type"), "titles")
@@ -112,7 +112,19 @@ def _names(study: Taking, version: Node) -> dict[str, str | None]:
         "title": brief or official or name,
         "official_title": official,
         "acronym": titles.get("acronym"),
+        "identifiers": _identifiers(study, [i for i in identifiers if i is not chosen], organizations),
     }
+
+
+def _identifiers(study: Taking, others: list[Node], organizations: dict[Any, Node]) -> list[dict[str, str | None]]:
+    """The numbers beside the chosen one, and who gave them."""
+    numbers = []
+    for identifier in others:
+        scope = identifier.get("scopeId")
+        giver = organizations.get(scope if isinstance(scope, str) else None) or {}
+        issuer = next((name for member in ("label", "name") if isinstance(name := giver.get(member), str) and name.strip()), None)
+        numbers.append({"value": study.text("text", identifier), "issuer": issuer})
+    return [number for number in numbers if number["value"]]
 
 
 def _rank(identifier: Node, organizations: dict[Any, Node]) -> int:

@@ -79,12 +79,13 @@ def test_a_protocol_becomes_a_definition_in_the_registrys_words(importing):
     about = study.eligibility
     assert (about.minimum_age, about.maximum_age, about.sex) == ("18 Months", None, "ALL")
     assert about.criteria == ("Inclusion Criteria:", "Adults", "Consent")
+    assert [(number.value, number.issuer) for number in study.identifiers] == [("G1", None)]
     assert [(p.role, p.name) for p in study.parties] == [("COLLABORATOR", "NCI"), ("PRINCIPAL_INVESTIGATOR", "Ada B MD")]
 
 
 def test_what_a_definition_has_no_place_for_is_listed(importing):
     listed = {f.field for f in importing(RECORD).findings if f.code == "not-carried"}
-    assert {"detailed_description", "eligibility.healthy_volunteers", "id_info.secondary_id.id", "result"} <= listed
+    assert {"detailed_description", "eligibility.healthy_volunteers", "result"} <= listed
     assert "protocolSection.armsInterventionsModule.interventions.name" in listed  # a procedure is no drug
 
 

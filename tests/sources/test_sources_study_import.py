@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fhir_trial.domain.tables import TrialData
+from fhir_trial.domain.entities import Study
+from fhir_trial.domain.tables import TrialData, to_rows
 from fhir_trial.errors import Findings, InputError, UsageError
+from fhir_trial.mapping import load
 from fhir_trial.sources.ctgov import PURPOSES, criteria
 from fhir_trial.sources.study_file import load_study
 from fhir_trial.sources.study_import import import_study
@@ -119,7 +121,8 @@ def test_any_status_of_the_registry_is_kept(importing, status):
     unwritten = Findings()
     resources = list(to_resources(TrialData(study, study_tables(study)), "r4", unwritten))
     assert ([r["resourceType"] for r in resources].count("ResearchStudy"), len(unwritten)) == (1, 0)
-    assert ("not-carried", "protocolSection.statusModule.whyStopped") in codes(imported, "information")
+    assert study.why_stopped == "No funds"
+    assert next(r for r in resources if r["resourceType"] == "ResearchStudy")["reasonStopped"] == {"text": "No funds"}
 
 
 @pytest.mark.parametrize("fhir", ["r4", "r5"])
@@ -187,6 +190,32 @@ def test_enrolment_is_planned_or_actual_and_nothing_where_the_record_says_neithe
 def test_enrolment_that_is_no_number_is_said(importing):
     imported = importing(record(designModule={"enrollmentInfo": {"count": "many", "type": "ACTUAL"}}))
     assert codes(imported) == [("wrong-type", "protocolSection.designModule.enrollmentInfo.count")]
+
+
+def test_every_number_of_the_study_arrives_and_the_registrys_own_stands_in_its_system(importing):
+    secondary = [
+        {"id": "U10", "type": "NIH", "link": "l"},
+        {"id": "CDR1"},
+        {"type": "OTHER"},
+        {"id": "A1", "type": "OTHER", "domain": "CTEP"},
+    ]
+    numbers = {"organization": {"fullName": "COG"}, "orgStudyIdInfo": {"id": "A1"}, "secondaryIdInfos": secondary}
+    imported = importing(record(identificationModule={"nctId": "NCT00000001", "briefTitle": "T"} | numbers))
+    (row,) = to_rows(study_tables(imported.study())["study"], Study)
+    found = [(n.value, n.kind, n.issuer, n.registry) for n in row.identifiers]
+    assert found == [
+        ("NCT00000001", None, None, "ClinicalTrials.gov"),
+        ("A1", None, "COG", None),
+        ("U10", "NIH", None, None),
+        ("CDR1", None, None, None),
+        ("A1", "OTHER", "CTEP", None),
+    ]
+    assert "protocolSection.identificationModule.secondaryIdInfos.link" in {f.field for f in imported.findings}
+    for version in ("r4", "r5"):
+        rules = load(version)["study"]
+        written = rules.to_fhir(row)
+        assert [i["value"] for i in written["identifier"] if i.get("system") == "http://clinicaltrials.gov"] == ["NCT00000001"]
+        assert rules.from_fhir(written) == row
 
 
 def test_collaborators_and_officials_are_parties(importing):
