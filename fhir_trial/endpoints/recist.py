@@ -50,7 +50,7 @@ def assess(tables: Mapping[str, pd.DataFrame], conventions: Conventions) -> Asse
     judged = _judge(visits, target_response.sums(visits, targets, conventions), conventions)
     judged = _refuse(judged, refusals[judged["reading"]])
     shown = judged[(judged["kind"] == ON_STUDY).to_numpy()]
-    return Assessments(_output(readings, shown, judged), readings.who[refusals], readings.findings)
+    return Assessments(_output(readings, shown), readings.who[refusals], readings.findings)
 
 
 def _judge(visits: Visits, sums: pd.DataFrame, conventions: Conventions) -> pd.DataFrame:
@@ -79,8 +79,8 @@ def _judge(visits: Visits, sums: pd.DataFrame, conventions: Conventions) -> pd.D
         overall=whole,
         reason=reason,
         new=new["new"],
-        since=new["since"] if conventions.backdate_equivocal else np.arange(len(reading)),
         day=_day(visits.table, whole, conventions),
+        progressed=_progressed(visits.table, whole, new["since"].to_numpy(), conventions),
         measurable=measurable,
         sequence=_sequence(reason, sums["sequence"].to_numpy(), other, new),
         **{name: sums[name] for name in ("complete", "measured", "total", "baseline", "nadir", "expected")},
@@ -151,10 +151,19 @@ def _reasons(not_done: Bools, new: Bools, responses: tuple[Ints, Ints, Ints], wh
     )
 
 
+_SCAN = {"earliest": "first_day", "latest": "last_day"}
+
+
 def _day(table: pd.DataFrame, whole: Ints, conventions: Conventions) -> Ints:
     """Which of a visit's scan dates is its date."""
-    ends = {"earliest": table["first_day"].to_numpy(), "latest": table["last_day"].to_numpy()}
-    return np.where(whole == PD, ends[conventions.pd_scan_date], ends[conventions.censor_scan_date])
+    progressed, other = (table[_SCAN[choice]].to_numpy() for choice in (conventions.pd_scan_date, conventions.censor_scan_date))
+    return np.where(whole == PD, progressed, other)
+
+
+def _progressed(table: pd.DataFrame, whole: Ints, since: Ints, conventions: Conventions) -> Ints:
+    """The date of progression: that of its visit, or of the one where what is now certain was equivocal."""
+    day: Ints = table[_SCAN[conventions.pd_scan_date]].to_numpy()
+    return np.where(whole == PD, day[since] if conventions.backdate_equivocal else day, col.NO_DAY)
 
 
 def _sequence(reason: Ints, target: Ints, other: pd.DataFrame, new: pd.DataFrame) -> Ints:
@@ -175,11 +184,10 @@ def _labels(codes: "pd.Series[Any]", words: tuple[str | None, ...]) -> Any:
     return col.labelled(np.where(codes.to_numpy() < len(names), codes.to_numpy(), -1), names)
 
 
-def _output(readings: Readings, shown: pd.DataFrame, judged: pd.DataFrame) -> pd.DataFrame:
+def _output(readings: Readings, shown: pd.DataFrame) -> pd.DataFrame:
     who, n = shown["reading"].to_numpy(), len(shown)
     total, baseline, nadir = (shown[name].to_numpy() / PER_MM for name in ("total", "baseline", "nadir"))
     complete, targets = shown["complete"].to_numpy(), shown["expected"].to_numpy() > 0
-    progressed = np.where((shown["overall"] == PD).to_numpy(), judged["day"].to_numpy()[shown["since"]], col.NO_DAY)
     with np.errstate(divide="ignore", invalid="ignore"):
         change, from_nadir = (np.where(complete & (ref > 0), 100 * (total - ref) / ref, np.nan) for ref in (baseline, nadir))
     columns = {name: col.labelled(*_coded(readings.who[name], who)) for name in ("subject", "evaluator", "evaluator_id")}
@@ -191,7 +199,7 @@ def _output(readings: Readings, shown: pd.DataFrame, judged: pd.DataFrame) -> pd
             "first_on": col.to_dates(shown["first_day"].to_numpy()),
             "last_on": col.to_dates(shown["last_day"].to_numpy()),
             "on": col.to_dates(shown["day"].to_numpy()),
-            "progression_on": col.to_dates(progressed),
+            "progression_on": col.to_dates(shown["progressed"].to_numpy()),
             "target": _labels(shown["target"], RESPONSES),
             "non_target": _labels(shown["non_target"], RESPONSES),
             "new_lesion": _labels(shown["new"], NEW_LESION),

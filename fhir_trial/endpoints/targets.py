@@ -77,18 +77,22 @@ def _merge(visits: Visits, cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def _still_merged(visits: Visits, cells: pd.DataFrame, merged: pd.DataFrame) -> pd.DataFrame:
-    """Records for the visits after a merger at which the lesion has none of its own."""
+    """Records for the visits after a merger at which the lesion has none of its own, until it is measured apart again."""
     marks = visits.readings.marks
-    first = merged[merged["state"] == MERGED].sort_values("at").groupby("mark", as_index=False).first()
+    told = cells[(cells["state"] == MERGED).to_numpy() | cells["evaluated"].to_numpy()]
+    told = told[told["mark"].isin(merged["mark"])].sort_values(["mark", "at"])
+    told = told.assign(until=told.groupby("mark")["at"].shift(-1))
+    first = told[told["state"] == MERGED]
     rest = merged[~merged["mark"].isin(first["mark"])].sort_values("at").groupby("mark", as_index=False).last()
-    rest = rest.assign(into=marks["origin"].to_numpy()[rest["mark"]])
+    rest = rest.assign(into=marks["origin"].to_numpy()[rest["mark"]], until=np.nan)
     start = pd.concat([first, rest.dropna(subset="into")], ignore_index=True)
     table = visits.table.loc[visits.table["kind"] == ON_STUDY, ["reading"]].reset_index(names="visit")
-    due = start.merge(table, on="reading").query("visit > at")
+    due = start.merge(table, on="reading").query("visit > at and not visit >= until")
     due = due.assign(at=due["visit"], state=MERGED, size=0, evaluated=False, gone=False, sequence=-1, into=due["into"].astype(np.int64))
     own = cells.set_index(["mark", "at"]).index
     due = due[~due.set_index(["mark", "at"]).index.isin(own)]
-    return due[list(cells)]
+    kept: pd.DataFrame = due[list(cells)]
+    return kept
 
 
 def _settle(visits: Visits, cells: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,7 @@ TUMOUR = {"id": "T1", "mm": 30, "nodal": False}
 SECOND = {"id": "T2", "mm": 20, "nodal": False}
 NODE = {"id": "T1", "mm": 18, "nodal": True}
 OTHER = {"id": "N1", "nodal": False}
+MERGED = "MERGED WITH T1"
 UNREAD = {"id": "N2", "nodal": False}
 
 
@@ -22,6 +23,10 @@ def course(targets: list[Any], others: list[Any], *visits: dict[str, Any]) -> di
 
 def sizes(*values: Any) -> list[dict[str, Any]]:
     return [{"target": {"T1": value}} for value in values]
+
+
+def pairs(*values: tuple[Any, Any]) -> list[dict[str, Any]]:
+    return [{"target": {"T1": first, "T2": second}} for first, second in values]
 
 
 def states(*values: str) -> list[dict[str, Any]]:
@@ -59,6 +64,9 @@ RULES: list[tuple[dict[str, Any], dict[str, object], str]] = [
     (course([TUMOUR], [], *sizes(34, 40)), {}, "SD PD"),
     (course([TUMOUR], [], *sizes(34, 40)), {"nadir_includes_baseline": False}, "SD SD"),
     (course([TUMOUR, SECOND], [], {"target": {"T1": 40, "T2": "MERGED WITH T1"}}, {"target": {"T1": 34}}), {}, "SD PR"),
+    (course([TUMOUR, SECOND], [], *pairs((40, MERGED), (32, 10), (32, None))), {}, "SD SD NE"),
+    (course([TUMOUR, SECOND], [], *pairs((40, MERGED), (32, 10), (40, MERGED), (40, None))), {}, "SD SD SD SD"),
+    (course([TUMOUR, SECOND], [], *pairs((40, MERGED), (40, "NE"), (40, None))), {}, "SD NE SD"),
     (course([TUMOUR], [], *sizes([10, 12], [10, None], [10, 9])), {}, "SD NE PR"),
     (course([TUMOUR], [], *({"target": {"T1": 30}, "new_lesion": new} for new in ("EQUIVOCAL", "UNEQUIVOCAL"))), {}, "SD PD"),
     (course([TUMOUR], [], {"target": {"T1": 15}}, {"not_done": True}, {"target": {"T1": 20}}), {}, "PR NE PD"),
@@ -71,3 +79,26 @@ def test_the_overall_responses_of_a_course(
 ) -> None:
     result = assess(tables_of(case), preset("protocol").with_settings(changed))
     assert result.frame["overall"].tolist() == expected.split()
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, "2023-03-22"),
+        ({"pd_scan_date": "latest"}, "2023-03-27"),
+        ({"backdate_equivocal": True}, "2023-02-08"),
+        ({"backdate_equivocal": True, "pd_scan_date": "latest"}, "2023-02-13"),
+        ({"backdate_equivocal": True, "censor_scan_date": "earliest"}, "2023-02-08"),
+    ],
+)
+def test_progression_dated_back_has_the_scan_date_that_progression_takes(
+    tables_of: Callable[[Mapping[str, Any]], dict[str, pd.DataFrame]], changed: dict[str, object], expected: str
+) -> None:
+    new = ({"target": {"T1": 30}, "new_lesion": state} for state in ("EQUIVOCAL", "UNEQUIVOCAL"))
+    tables = tables_of(course([TUMOUR], [], *new))
+    measured = tables["measurement"]
+    five_days_before = {"2023-02-13": "2023-02-08", "2023-03-27": "2023-03-22"}
+    tables["measurement"] = measured.assign(on=measured["on"].where(measured["role"] == "new", measured["on"].replace(five_days_before)))
+    result = assess(tables, preset("protocol").with_settings(changed))
+    assert result.frame["overall"].tolist() == ["SD", "PD"]
+    assert str(result.frame["progression_on"].iloc[1])[:10] == expected
