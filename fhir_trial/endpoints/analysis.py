@@ -61,10 +61,15 @@ def prepare(data: TrialData, conventions: Conventions) -> "Analysis":
     findings.extend(responses.findings)
     findings.extend(facts.findings)
     adsl = subjects.adsl(tables, facts, data.study, conventions)
-    derived = _derived(data, tables, facts, conventions, findings)
-    for name in () if len(responses.at_visits) else RATES:
+    derived = _derived(data, facts, conventions, findings)
+    for name in () if assessed(data) else RATES:
         _leave_out(name, "measurement, response", ASSESSMENTS, findings)
     return Analysis(data, conventions, tables, adsl, derived, responses, findings)
+
+
+def assessed(data: TrialData) -> bool:
+    """Whether the source tells of assessments at all; a domain that came without a row says that nobody was assessed."""
+    return "measurement" in data.tables or "response" in data.tables
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ class Analysis:
 
     def names(self) -> list[str]:
         """The endpoints that the data allow."""
-        rated = list(RATES) if len(self.responses.at_visits) else []
+        rated = list(RATES) if assessed(self.data) else []
         return [*self.derived, *rated, *([SAFETY] if self.data.table("adverse_event").num_rows else [])]
 
     def result(self, name: str, arm: str | None = None, among: frozenset[str] | None = None) -> EndpointResult:
@@ -209,12 +214,9 @@ def _of(rows: pd.DataFrame, wanted: set[str]) -> pd.DataFrame:
     return kept.reset_index(drop=True)
 
 
-def _derived(
-    data: TrialData, tables: Mapping[str, pd.DataFrame], facts: Facts, conventions: Conventions, findings: Findings
-) -> dict[str, pd.DataFrame]:
+def _derived(data: TrialData, facts: Facts, conventions: Conventions, findings: Findings) -> dict[str, pd.DataFrame]:
     """The rows of every time-to-event endpoint that the data allow, by its name."""
     derived = {}
-    assessed = "measurement" in tables or "response" in tables
     own = {e.name: e for e in data.study.endpoints if e.kind == "time-to-event"}
     for name in [*ENDPOINTS, *(n for n in own if n not in ENDPOINTS)]:
         definition = own.get(name)
@@ -225,7 +227,7 @@ def _derived(
             continue
         if not len(facts.subjects):
             _leave_out(name, "subject", "enrolled subjects with a date of the start", findings)
-        elif endpoint.assessed and not assessed:
+        elif endpoint.assessed and not assessed(data):
             _leave_out(name, "measurement, response", ASSESSMENTS, findings)
         else:
             derived[name] = derive(endpoint, facts, conventions)

@@ -198,6 +198,15 @@ def test_what_is_missing_is_named_and_the_rest_goes_on() -> None:
     assert json.loads(outputs.files(found)["summary.json"])["OS"]["n"] == 4
 
 
+def test_a_domain_of_responses_without_a_row_says_that_nobody_was_assessed() -> None:
+    found = analyse(trial(response=to_table([], Response)), preset("protocol"))
+    times = dict(zip(found["PFS"].subjects["subject"], found["PFS"].subjects["reason"], strict=True))
+    start = "no adequate post-baseline assessment: censored at start"
+    assert times == {"S1": start, "S2": start, "S3": "death", "S4": start}
+    assert (found["ORR"].count, found["ORR"].n) == (0, 4)
+    assert "endpoint-left-out" not in found.findings.counts()
+
+
 def test_a_trial_of_nobody_has_files() -> None:
     found = analyse(TrialData(STUDY, {}), preset("protocol"))
     assert set(outputs.files(found)) == set(outputs.files(analyse(trial(), preset("protocol"))))
