@@ -126,8 +126,8 @@ def _without_refused(rows: pd.DataFrame, refused: pd.DataFrame) -> pd.DataFrame:
 def chosen(rows: pd.DataFrame, conventions: Conventions, findings: Findings) -> Bools:
     """Which rows are those of convention `evaluator`: an evaluator's (of several readers the accepted one's), or one reader's by name."""
     name = conventions.evaluator
-    evaluator = (rows["evaluator"] == name).to_numpy(dtype=bool)
-    mine = evaluator | (rows["evaluator_id"] == name).to_numpy(dtype=bool)
+    evaluator = _named(rows["evaluator"], name)
+    mine = evaluator | _named(rows["evaluator_id"], name)
     if len(rows) and not mine.any():
         known = ", ".join(sorted(str(who) for who in pd.unique(pd.concat([rows["evaluator"], rows["evaluator_id"]]).dropna())))
         effect = "no response counts: every subject is without an assessment"
@@ -139,6 +139,13 @@ def chosen(rows: pd.DataFrame, conventions: Conventions, findings: Findings) -> 
     settled = np.isin(subject, subject[accepted])
     _report_readers(rows[mine & ~settled], name, findings)
     return np.where(settled, accepted, mine)
+
+
+def _named(readers: "pd.Series[Any]", name: str) -> Bools:
+    """Which rows are of the reader of that name, in whatever case it is written."""
+    codes, names = col.coded(readers)
+    same: Bools = np.array([str(word).upper() == name.upper() for word in names] + [False], dtype=bool)
+    return same[codes]
 
 
 def _report_readers(rows: pd.DataFrame, name: str, findings: Findings) -> None:

@@ -165,6 +165,14 @@ def test_lesions_count_where_the_evaluator_reported_other_subjects_only(tables_o
     assert sorted(bor["source_domain"]) == ["RS", "TR"]
 
 
+@pytest.mark.parametrize("name", ["INVESTIGATOR", "Investigator", "r1"])
+def test_an_evaluator_or_reader_is_known_in_any_case(reported: Callable[..., Any], name: str) -> None:
+    tables = reported((42, "PR"))
+    tables["response"]["evaluator_id"] = "R1"
+    result = respond(tables, preset("protocol").with_settings({"evaluator": name}))
+    assert (best(result)[0], list(result.findings)) == ("PR", [])
+
+
 def test_an_evaluator_that_read_nothing_is_a_finding(reported: Callable[..., Any]) -> None:
     result = respond(reported((42, "PR")), preset("protocol").with_settings({"evaluator": "NOBODY"}))
     assert best(result)[0] == "NE"

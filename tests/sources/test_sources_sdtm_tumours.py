@@ -41,6 +41,9 @@ def test_nodes_by_their_place(read, domains):
         ({"TRORRES": "0"} | MM, (None, Decimal(0), None, None)),
         ({"TRSTRESN": "7.25"}, (None, Decimal("7.25"), None, None)),
         ({"TRSTRESC": "9", "TRSTRESU": "mm"}, (None, Decimal(9), None, None)),
+        ({"TRORRES": "12 mm"}, (None, Decimal(12), None, None)),
+        ({"TRORRES": "1.2cm"}, (None, Decimal(12), None, None)),
+        ({"TRSTRESN": "12 mm", "TRSTRESU": "MM"}, (None, Decimal(12), None, None)),
     ],
 )
 def test_results(read, found, domains, result, expected):
@@ -95,6 +98,41 @@ def test_without_an_evaluator_it_is_the_investigator(read, domains):
     data = read(domains)
     assert {r.evaluator for r in data.rows("response")} == {"INVESTIGATOR"}
     assert data.findings.counts()["no-evaluator"] == 1
+
+
+@pytest.mark.parametrize(
+    "result", [{"TRORRES": "12 mm", "TRORRESU": "cm"}, {"TRORRES": "12 in"}, {"TRORRES": "mm"}, {"TRORRES": "<5", "TRORRESU": "mm"}]
+)
+def test_a_length_that_is_unclear_is_not_guessed(read, domains, result):
+    domains["tr"][5] = WEEK_6 | {"TRSEQ": "6", "TRLNKID": "T01", "TRTESTCD": "LDIAM"} | result
+    data = read(domains)
+    assert [m.lesion for m in data.rows("measurement") if m.visit == "WEEK 6"] == []
+    (finding,) = (f for f in data.findings if f.code == "not-a-diameter")
+    assert (finding.row, finding.effect) == (6, "the row is left out: lesion T01 of subject S1 counts as not measured at WEEK 6")
+
+
+def test_an_evaluator_is_one_in_whatever_case(read, found, domains, tmp_path):
+    for row in domains["tr"]:
+        row["TREVAL"] = "Investigator"
+    data = read(domains)
+    assert found(data) == []
+    assert {m.evaluator for m in data.rows("measurement")} == {"INVESTIGATOR"}
+    write_sdtm(data, tmp_path)
+    assert "Investigator" in (tmp_path / "tr.csv").read_text()
+
+
+@pytest.mark.parametrize(("term", "role"), [("NON-TARGET LESION", "non-target"), ("Target Lesions", "target"), ("NEW LESION", "new")])
+def test_a_role_may_say_that_it_is_of_a_lesion(read, domains, term, role):
+    domains["tr"][5]["TRGRPID"] = term
+    assert one(read(domains), "T01").role == role
+
+
+@pytest.mark.parametrize(("text", "value"), [("Partial Response", "PR"), ("PROGRESSIVE DISEASE", "PD"), ("Not Evaluable", "NE")])
+def test_a_response_in_words(read, found, domains, text, value):
+    domains["rs"][0] |= {"RSORRES": text, "RSSTRESC": ""}
+    data = read(domains)
+    assert found(data) == []
+    assert value in {r.value for r in data.rows("response") if r.sequence == int(domains["rs"][0]["RSSEQ"])}
 
 
 def test_a_fragment_is_a_lesion_split_from_its_parent(read, found, domains):

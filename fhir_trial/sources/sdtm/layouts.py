@@ -47,7 +47,8 @@ class Layout:
 VISIT = (Column("VISIT", "visit"), Column("VISITNUM", "visit_number", DECIMAL))
 
 SEX = coded({"F": "F", "M": "M", "U": "U", "UNDIFFERENTIATED": "UNDIFFERENTIATED"})
-ROLE = coded({"TARGET": "target", "NON-TARGET": "non-target", "NEW": "new", "NONTARGET": "non-target", "NON TARGET": "non-target"})
+_ROLES = {"TARGET": "target", "NON-TARGET": "non-target", "NEW": "new", "NONTARGET": "non-target", "NON TARGET": "non-target"}
+ROLE = coded({f"{term}{ending}": role for ending in ("", " LESION", " LESIONS") for term, role in _ROLES.items()})
 SEVERITY = coded({term: term for term in ("MILD", "MODERATE", "SEVERE")})
 OUTCOME = coded(
     {

@@ -1,5 +1,6 @@
 """TR as measurements (a lesion's diameters and state at a visit in one row) and reported sums of diameters."""
 
+import re
 from collections import Counter, defaultdict
 from decimal import Decimal
 from typing import Any
@@ -105,7 +106,7 @@ def _read_length(record: Record, number: str | None, raw: RawDomain, reading: Re
     variable = "TRSTRESN" if record["number"] is not None else "TRSTRESC" if standard else "TRORRES"
     if not standard and record["state"] is None:
         number = record["result"] or number
-    unit = record["unit"] or record["result_unit"] if standard else record["result_unit"]
+    number, unit = _apart(number, record["unit"] or record["result_unit"] if standard else record["result_unit"])
     try:
         size = converted(parse_decimal(number or ""), MILLIMETRES.get((unit or "mm").upper(), Decimal(1)))
     except ValueError:
@@ -129,6 +130,19 @@ def _read_length(record: Record, number: str | None, raw: RawDomain, reading: Re
         return False
     record["mm"] = size.copy_abs()
     return True
+
+
+_WITH_UNIT = re.compile(r"(\S+?)\s*(mm|cm)", re.IGNORECASE)
+
+
+def _apart(text: str | None, unit: str | None) -> tuple[str | None, str | None]:
+    """A length and its unit, also where the text has both; not where a unit beside it is another.
+
+    >>> _apart("12 mm", None), _apart("1.2cm", "CM"), _apart("12 mm", "cm")
+    (('12', 'mm'), ('1.2', 'CM'), ('12 mm', 'cm'))
+    """
+    match = _WITH_UNIT.fullmatch(text or "")
+    return (match[1], unit or match[2]) if match and (unit or match[2]).upper() == match[2].upper() else (text, unit)
 
 
 def _unmeasured(record: Record) -> str:

@@ -10,8 +10,17 @@ from fhir_trial.sources.sdtm.tumour_rows import numbered, tumour_records
 RESPONSES = ("CR", "PR", "SD", "PD", "NE", "NON-CR/NON-PD", "NON-PD", "NED")
 """What an overall, target or non-target response may be."""
 
-SPELLINGS = {"NOT EVALUABLE": "NE", "NOT ALL EVALUATED": "NE", "NON CR/NON PD": "NON-CR/NON-PD", "NOT-NORMAL": "NOT NORMAL"}
-"""Other spellings of a response or marker."""
+SPELLINGS = {
+    "COMPLETE RESPONSE": "CR",
+    "PARTIAL RESPONSE": "PR",
+    "STABLE DISEASE": "SD",
+    "PROGRESSIVE DISEASE": "PD",
+    "NOT EVALUABLE": "NE",
+    "NOT ALL EVALUATED": "NE",
+    "NON CR/NON PD": "NON-CR/NON-PD",
+    "NOT-NORMAL": "NOT NORMAL",
+}
+"""Other spellings of a response or marker, CDISC's own words in full among them."""
 
 VALUES = {"overall": RESPONSES, "target": RESPONSES, "non-target": RESPONSES, "marker": ("NORMAL", "NOT NORMAL")}
 """The values of each test; those of a new lesion's are taken as reported."""

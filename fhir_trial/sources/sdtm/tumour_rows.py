@@ -26,6 +26,8 @@ def tumour_records(raw: RawDomain, layout: Layout, reading: Reading) -> list[Rec
         )  # fmt: skip
     for record in rows:
         record["study"] = reading.study
+        # a term of CDISC's code list: one reader, in whatever case TU, TR and RS write it
+        record["evaluator"] = record["evaluator"].upper()
         if record["visit"] is None:
             number = record["visit_number"]
             record["visit"] = format_decimal(number) if number is not None else record["on"] and record["on"][:10]
