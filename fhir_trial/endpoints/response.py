@@ -48,8 +48,9 @@ class Responses:
         return col.stacked([self.at_visits, self.of_subjects])
 
     def of_evaluator(self) -> pd.DataFrame:
-        """The rows of the evaluator that convention `evaluator` names: what times to events rest on."""
-        return col.stacked([self.at_visits[self.mine], self.of_subjects])
+        """What times to events rest on: the overall responses of the evaluator that convention `evaluator` names, and those of subjects."""
+        overall = self.mine & (self.at_visits["parameter"] == "OVR").to_numpy(dtype=bool)
+        return col.stacked([self.at_visits[overall], self.of_subjects])
 
 
 def respond(tables: Mapping[str, pd.DataFrame], conventions: Conventions) -> Responses:
