@@ -73,6 +73,7 @@ def gather(tables: Mapping[str, pd.DataFrame], responses: pd.DataFrame, conventi
     facts["death"] = deaths(DeathRecords(tables, events, facts["alive"], place), conventions, findings)
     _report_impossible_deaths(subjects, facts, findings)
     _report_undated(tables, events, place, findings)
+    _report_without_scope(events, place, findings)
     facts["clinical progression"] = clinical_progressions(events)
     facts["treatment stopped"] = treatment_stops(events)
     facts["new anticancer therapy"] = new_therapies(tables, place, conventions.partial_date)
@@ -168,6 +169,15 @@ def _report_undated(tables: Mapping[str, pd.DataFrame], events: pd.DataFrame, pl
             if who >= 0:
                 where = f"{domain}: subject {place[who]}, sequence {sequence}"
                 findings.add(Finding("event-without-date", where, field="on", expected="a date", severity="warning", effect=effect))
+
+
+def _report_without_scope(events: pd.DataFrame, place: "pd.Index[Any]", findings: Findings) -> None:
+    """Findings for withdrawals that do not say from what."""
+    unclear = events[(events["event"] == "WITHDRAWAL BY SUBJECT") & (events["scope"] == "")]
+    expected, effect = "STUDY PARTICIPATION or STUDY TREATMENT", "it is no withdrawal of consent and hides nothing"
+    for who, sequence in zip(unclear["subject"], unclear["sequence"], strict=True):
+        where = f"ds: subject {place[who]}, sequence {sequence}"
+        findings.add(Finding("withdrawal-without-scope", where, field="scope", expected=expected, severity="information", effect=effect))
 
 
 def _responders(responses: pd.DataFrame, parameter: str, place: "pd.Index[Any]", conventions: Conventions) -> pd.DataFrame:

@@ -250,6 +250,7 @@ FINDINGS = [
     ({"died": 50, "contacts": [("LB", 60)]}, "seen-after-death"),
     ({"subject": {"enrolled_on": None}}, "no-start-date"),
     ({"ds": [(*WITHDRAWN[:3], None)]}, "event-without-date"),
+    ({"ds": [("WITHDRAWAL BY SUBJECT", None, None, 70)]}, "withdrawal-without-scope"),
 ]
 
 

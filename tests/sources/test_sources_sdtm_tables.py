@@ -86,6 +86,13 @@ def test_adverse_events(read, domains):
     assert second.start == "2023-02"
 
 
+def test_a_grade_may_be_written_in_full(read, found, domains):
+    domains["ae"][0]["AETOXGR"] = "Grade 3"
+    data = read(domains)
+    assert found(data) == []
+    assert data.rows("adverse_event")[0].grade == 3
+
+
 def test_body_measures_convert_exactly(read, domains):
     weight, bsa = read(domains).rows("body_measure")
     assert (weight.value, weight.unit, weight.test) == (Decimal("68.265651685"), "kg", "weight")

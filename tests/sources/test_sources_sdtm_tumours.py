@@ -35,6 +35,7 @@ def test_nodes_by_their_place(read, domains):
         ({"TRORRES": "MERGED WITH T02"}, ("merged", None, "T02", None)),
         ({"TRSTRESC": "Coalesced with T02"}, ("merged", None, "T02", None)),
         ({"TRSTAT": "NOT DONE", "TRREASND": "no scan"}, ("not-done", None, None, "no scan")),
+        ({"TRORRES": "Not done"}, ("not-done", None, None, None)),
         ({"TRSTRESC": "NOT EVALUABLE", "TRREASND": "blurred"}, ("not-evaluable", None, None, "blurred")),
         ({"TRTESTCD": "TUMSTATE", "TRSTRESC": "ABSENT"}, ("absent", None, None, None)),
         ({"TRTESTCD": "TUMSTATE", "TRSTRESC": "UNEQUIVOCAL PROGRESSION"}, ("unequivocal-progression", None, None, None)),
@@ -125,6 +126,13 @@ def test_an_evaluator_is_one_in_whatever_case(read, found, domains, tmp_path):
 def test_a_role_may_say_that_it_is_of_a_lesion(read, domains, term, role):
     domains["tr"][5]["TRGRPID"] = term
     assert one(read(domains), "T01").role == role
+
+
+def test_a_response_that_says_it_was_not_done(read, found, domains):
+    domains["rs"][0] |= {"RSORRES": "NOT DONE", "RSSTRESC": "", "RSSTAT": ""}
+    data = read(domains)
+    assert found(data) == []
+    assert (True, None) in {(r.not_done, r.value) for r in data.rows("response")}
 
 
 @pytest.mark.parametrize(("text", "value"), [("Partial Response", "PR"), ("PROGRESSIVE DISEASE", "PD"), ("Not Evaluable", "NE")])

@@ -63,7 +63,7 @@ OUTCOME = coded(
         )
     }
 )
-GRADE = coded({str(grade): grade for grade in range(1, 6)} | {f"{grade}.0": grade for grade in range(1, 6)})
+GRADE = coded({text.format(grade): grade for text in ("{}", "{}.0", "GRADE {}") for grade in range(1, 6)})
 ECOG = coded({str(score): score for score in range(6)} | {f"{score}.0": score for score in range(6)})
 NOT_DONE = coded({"NOT DONE": True})
 

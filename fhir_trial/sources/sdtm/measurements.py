@@ -84,7 +84,8 @@ def _read_result(record: Record, raw: RawDomain, reading: Reading) -> bool:
     words = record["character"] or record["result"]
     record["merged_with"] = merged_with(words) or merged_with(record["result"])
     named = STATES.get((words or "").upper()) or STATES.get((record["result"] or "").upper())
-    record["state"] = "merged" if record["merged_with"] else "not-done" if record["not_done"] else named
+    not_done = record["not_done"] or (words or "").upper() == "NOT DONE"
+    record["state"] = "merged" if record["merged_with"] else "not-done" if not_done else named
     record["mm"] = None
     if record["test"] == "TUMSTATE":
         return _has_state(record, raw, reading)

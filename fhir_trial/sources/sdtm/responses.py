@@ -47,6 +47,7 @@ def _by_recist(category: str | None) -> bool:
 def _read_value(record: Record, raw: RawDomain, reading: Reading) -> bool:
     """Give the row its value; False, with a finding, where it has none that its test knows."""
     value = record["value"] and SPELLINGS.get(record["value"].upper(), record["value"].upper())
+    record["not_done"] = record["not_done"] or value == "NOT DONE" or None
     if record["not_done"] and value in (None, "NE", "NOT DONE"):
         record["value"] = None
         return True
