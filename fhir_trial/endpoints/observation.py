@@ -11,6 +11,7 @@ from fhir_trial.endpoints.columns import NO_DAY, Ints, Strings
 from fhir_trial.endpoints.conventions import Conventions
 from fhir_trial.endpoints.dispositions import dispositions, first_since, new_therapies, withdrawals
 from fhir_trial.endpoints.fact_tables import first_days
+from fhir_trial.errors import Finding, InputError
 
 STARTS = {
     "enrollment": ("enrolled_on",),
@@ -40,6 +41,8 @@ class Observation:
 
 def observe(tables: Mapping[str, pd.DataFrame], conventions: Conventions) -> Observation:
     """The limits of each subject of table `subject`, by the conventions; `therapy` may be absent."""
+    if "subject" not in tables or "subject" not in tables["subject"]:
+        raise InputError([Finding("missing-table", "subject", field="subject", expected="a table of subjects, with the column subject")])
     subject = tables["subject"].drop_duplicates("subject")
     names, partial = pd.Index(subject["subject"].astype(object)), conventions.partial_date
     start = starts(subject, conventions)[0]

@@ -16,7 +16,7 @@ from fhir_trial.endpoints import columns as col
 from fhir_trial.endpoints.columns import PER_MM, Bools, Ints, Strings
 from fhir_trial.endpoints.conventions import Conventions
 from fhir_trial.endpoints.lineage import RELATIONS, parents
-from fhir_trial.errors import Finding, Findings
+from fhir_trial.errors import Finding, Findings, InputError
 
 TARGET, NON_TARGET, NEW = range(3)
 ROLES = {"target": TARGET, "non-target": NON_TARGET, "new": NEW}
@@ -82,6 +82,7 @@ class Readings:
 
 def read(tables: dict[str, pd.DataFrame], conventions: Conventions) -> Readings:
     """The tables `measurement`, `lesion` and `response` (each may be absent or lack optional columns) as `Readings`."""
+    _require_columns(tables)
     frames = [
         tables.get(name, pd.DataFrame(columns=list(ENTITIES[name].__struct_fields__))) for name in ("measurement", "lesion", "response")
     ]
@@ -112,6 +113,23 @@ def read(tables: dict[str, pd.DataFrame], conventions: Conventions) -> Readings:
     readings.report(told, Finding("taken-as-node", "", field="organ", expected=expected, severity="information", effect=effect))
     _report_diameters(readings)
     return readings
+
+
+NEEDED = {"measurement": ("subject", "lesion"), "lesion": ("subject", "lesion"), "response": ("subject", "test")}
+"""Columns without which a row of the table says nothing."""
+
+
+def _require_columns(tables: dict[str, pd.DataFrame]) -> None:
+    """Raise `InputError` that names the columns a table lacks; a table without rows needs none."""
+    given = [(name, tables[name]) for name in NEEDED if name in tables and len(tables[name])]
+    missing = [
+        Finding("missing-column", name, field=column, expected=f"the column {column}")
+        for name, table in given
+        for column in NEEDED[name]
+        if column not in table
+    ]
+    if missing:
+        raise InputError(missing)
 
 
 def _places(names: Strings, values: "pd.Series[Any]") -> Ints:

@@ -24,7 +24,7 @@ from fhir_trial.notebook.marking import BANNER, marked
 from fhir_trial.notebook.masking import Mask
 from fhir_trial.notebook.plots import plot_curve
 from fhir_trial.notebook.reports import ShownReport, ShownReports
-from fhir_trial.sources.conventions_file import chosen_conventions
+from fhir_trial.sources.conventions_file import Named, chosen_conventions
 from fhir_trial.sync.push import Report
 from fhir_trial.trial.derived import write_endpoints
 from fhir_trial.trial.lock import Lock, lock
@@ -245,13 +245,13 @@ class Trial:
             raise UsageError('a resource names its subject: open the study with unmasked="the reason to see it"')
         return open_resource(self._opened, row if isinstance(row, str) else dict(row))
 
-    def endpoints(self, conventions: str | Path = "protocol", **settings: object) -> ShownResults:
-        """The endpoints under a preset of conventions, or a file of them, and any settings that depart from it."""
+    def endpoints(self, conventions: Named = "protocol", **settings: object) -> ShownResults:
+        """The endpoints under a preset of conventions, a file or an object of them, and any settings that depart from it."""
         chosen = chosen_conventions(self._opened.study, conventions, settings)
         self._results = self._opened.analyse(chosen)
         return ShownResults(self._results, self._mask())
 
-    def compare(self, endpoints: str | Sequence[str], conventions: Sequence[str | Path], **settings: object) -> ShownComparison:
+    def compare(self, endpoints: str | Sequence[str], conventions: Sequence[Named], **settings: object) -> ShownComparison:
         """An endpoint, or several, under each of the conventions (presets or files): figures, and the subjects whose outcome changes."""
         names = [endpoints] if isinstance(endpoints, str) else endpoints
         chosen = [chosen_conventions(self._opened.study, each, settings) for each in conventions]

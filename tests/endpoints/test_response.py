@@ -11,6 +11,7 @@ from fhir_trial.endpoints.confirmation import confirming
 from fhir_trial.endpoints.conventions import preset
 from fhir_trial.endpoints.response import Responses, rates, respond
 from fhir_trial.endpoints.response_codes import CODES
+from fhir_trial.errors import InputError
 
 Build = Callable[[Mapping[str, Any]], dict[str, pd.DataFrame]]
 Day = Callable[[int], str]
@@ -269,3 +270,29 @@ def test_confirmation_never_crosses_subjects() -> None:
     responses = np.array([CODES[r] for r in ("PR", "PR", "PR", "PR")])
     group, day = np.array([0, 1, 1, 2]), np.array([0, 0, 28, 56])
     assert confirming(responses, group, day, preset("protocol")).tolist() == [-1, 2, -1, -1]
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "code"),
+    [
+        ("response", "test", "missing-column"),
+        ("response", "subject", "missing-column"),
+        ("measurement", "lesion", "missing-column"),
+        ("lesion", "lesion", "missing-column"),
+        ("subject", "subject", "missing-table"),
+    ],
+)
+def test_a_table_without_a_column_that_it_needs_is_refused_by_name(
+    tables_of: Build, reported: Callable[..., Any], table: str, column: str, code: str
+) -> None:
+    case = {"baseline": {"target": [{"id": "T1", "mm": 30, "nodal": False}]}, "visits": [{"day": 42, "target": {"T1": 20}}]}
+    tables = tables_of(case) | {"response": reported((42, "PR"))["response"]}
+    tables[table] = tables[table].drop(columns=column)
+    with pytest.raises(InputError) as refused:
+        respond(tables, preset("protocol"))
+    assert [(f.code, f.place, f.field) for f in refused.value.findings] == [(code, table, column)]
+
+
+def test_without_a_table_of_subjects_nothing_is_derived(reported: Callable[..., Any]) -> None:
+    with pytest.raises(InputError, match="subject"):
+        respond({"response": reported((42, "PR"))["response"]}, preset("protocol"))
