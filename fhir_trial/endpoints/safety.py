@@ -67,9 +67,8 @@ def table(tables: Mapping[str, pd.DataFrame], subjects: pd.DataFrame, convention
     events = tables.get("adverse_event", pd.DataFrame(columns=["subject"]))
     events = events[emergent(events, subjects, conventions)]
     graded = bool(col.column(events, "grade").notna().any())
-    if len(events) and not graded:
-        effect = "the safety table has no grades; severity is not turned into a grade"
-        findings.add(Finding("no-grade", "adverse_event", field="grade", expected="CTCAE grades", severity="information", effect=effect))
+    if len(events):
+        _report_lacking(graded, bool(col.column(events, "related").notna().any()), conventions, findings)
     sizes = {str(arm): n for arm, n in treated["arm"].value_counts().items()} | {TOTAL: len(treated)}
     counted = _counted(_levels(facts(events, treated, conventions)), conventions)
     grid = pd.MultiIndex.from_tuples(
@@ -83,6 +82,17 @@ def table(tables: Mapping[str, pd.DataFrame], subjects: pd.DataFrame, convention
     if not col.column(events, "severity").notna().any():
         whole[list(SEVERITIES)] = pd.NA
     return whole[list(COLUMNS)]
+
+
+def _report_lacking(graded: bool, judged: bool, conventions: Conventions, findings: Findings) -> None:
+    """A finding for what no event has: its grade, or its causality, which then is what a missing one counts as."""
+    if not graded:
+        effect = "the safety table has no grades; severity is not turned into a grade"
+        findings.add(Finding("no-grade", "adverse_event", field="grade", expected="CTCAE grades", severity="information", effect=effect))
+    if not judged:
+        effect = f"every event counts as {conventions.related_missing.replace('_', ' ')}"
+        expected = "the causality of events"
+        findings.add(Finding("no-causality", "adverse_event", field="related", expected=expected, severity="warning", effect=effect))
 
 
 def facts(events: pd.DataFrame, treated: pd.DataFrame, conventions: Conventions) -> pd.DataFrame:

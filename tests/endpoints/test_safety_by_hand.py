@@ -109,3 +109,12 @@ def test_nobody_and_nothing() -> None:
         ["B", "*ANY*", 1, 0],
         ["TOTAL", "*ANY*", 3, 0],
     ]
+
+
+@pytest.mark.parametrize(
+    ("missing", "effect"), [("related", "every event counts as related"), ("not_related", "every event counts as not related")]
+)
+def test_events_without_any_causality_are_a_finding(missing: str, effect: str) -> None:
+    findings, conventions = Findings(), preset("protocol").with_settings({"related_missing": missing})
+    safety.table({"adverse_event": EVENTS.assign(related=None)}, SUBJECTS, conventions, findings)
+    assert [(f.code, f.field, f.effect) for f in findings] == [("no-causality", "related", effect)]
