@@ -76,8 +76,9 @@ def parse_yaml(path: Path) -> Any:
     except (yaml.MarkedYAMLError, yaml.reader.ReaderError, UnicodeDecodeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else None
-        expected = getattr(error, "problem", None) or "YAML in UTF-8"
-        raise InputError([Finding("yaml", path.name, field=where, expected=expected)]) from error
+        problem = getattr(error, "problem", None)
+        expected = f"YAML in UTF-8 ({problem})" if problem else "YAML in UTF-8"
+        raise InputError([Finding("not-yaml", path.name, field=where, expected=expected)]) from error
 
 
 @cache

@@ -85,8 +85,8 @@ def test_decimals_stay_exact_and_numbers_become_numbers(load):
         (("id: X", "id: X\nsources: {time_zone: Mars/Base}"), "sources.time_zone", "an IANA time zone"),
         (("id: X", "id: X\nid: Y"), "line 2, column 1", "a key is repeated"),
         (("arms: [", "arms: ["), None, None),
-        (("arms: [{", "arms: {{"), "line 6, column", "expected"),
-        (("id: X", "- X"), "line", "expected"),
+        (("arms: [{", "arms: {{"), "line 6, column", "YAML in UTF-8 ("),
+        (("id: X", "- X"), "line", "YAML in UTF-8 (expected"),
     ],
 )  # fmt: skip
 def test_a_bad_study_file_is_named_by_member(load, change, field, expected):
