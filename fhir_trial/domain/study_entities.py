@@ -72,7 +72,7 @@ class StatusPeriod(Entity, frozen=True, kw_only=True):
 
 
 class StudyIdentifier(Entity, frozen=True, kw_only=True):
-    """A number that the study has somewhere: of which `kind` (the record's word), given by whom; `registry` where HL7 has a system for it."""
+    """A number that the study has somewhere: of which `kind` (the record's word), by whom; `registry` where HL7 has a system for it."""
 
     value: str
     kind: str | None = None
