@@ -1,43 +1,64 @@
 """The command line: its commands, and how a failure ends (exit codes of `fhir_trial.errors`; 130 when interrupted)."""
 
 import sys
+from collections.abc import Iterable
+from importlib import import_module
 from typing import Any
 
 import typer
 
-from fhir_trial.cli import comparing, data, doctor, locking, loop, privacy, pull, registry, servers, study, view
 from fhir_trial.cli.output import say, say_findings
 from fhir_trial.errors import FhirTrialError, InputError, UsageError
 
-app = typer.Typer(
-    name="fhir-trial",
-    help="Clinical-trial data to FHIR and back: sync, tables, endpoints, registry records.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.command("demo")(loop.demo)
-app.command("serve")(loop.serve)
-app.command("to-fhir")(data.to_fhir)
-app.command("from-fhir")(data.from_fhir)
-app.command("validate")(data.validate)
-app.command("view")(view.view)
-app.command("endpoints")(data.endpoints)
-app.command("compare")(comparing.compare)
-app.command("lock")(locking.lock)
-app.command("diff")(locking.diff)
-app.command("sync")(servers.sync)
-app.command("pull")(pull.pull)
-app.command("doctor")(doctor.doctor)
-app.command("deidentify")(privacy.deidentify)
-app.command("purge")(privacy.purge)
-app.add_typer(registry.app, name="registry")
-app.add_typer(study.app, name="study")
-app.add_typer(privacy.audit, name="audit")
+COMMANDS = {
+    "demo": "loop",
+    "serve": "loop",
+    "to-fhir": "data",
+    "from-fhir": "data",
+    "validate": "data",
+    "view": "view",
+    "endpoints": "data",
+    "compare": "comparing",
+    "lock": "locking",
+    "diff": "locking",
+    "sync": "servers",
+    "pull": "pull",
+    "doctor": "doctor",
+    "deidentify": "privacy",
+    "purge": "privacy",
+    "registry": "registry",
+    "study": "study",
+    "audit": "privacy",
+}
+"""Each command's module: a function of the command's name, or for a group a `Typer`."""
+_GROUPS = {"registry": "app", "study": "app", "audit": "audit"}
 
 # Typer's newer versions carry a click of their own, whose base of all refusals has no public name.
 _Refusal: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 INTERRUPTED = 130
+
+
+def _app(names: Iterable[str]) -> typer.Typer:
+    """The application with these commands alone: the modules of the others take seconds to load, and most of the memory of a pull."""
+    app = typer.Typer(
+        name="fhir-trial",
+        help="Clinical-trial data to FHIR and back: sync, tables, endpoints, registry records.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_no_options)
+    for name in names:
+        module = import_module(f"fhir_trial.cli.{COMMANDS[name]}")
+        if name in _GROUPS:
+            app.add_typer(getattr(module, _GROUPS[name]), name=name)
+        else:
+            app.command(name)(getattr(module, name.replace("-", "_")))
+    return app
+
+
+def _no_options() -> None:
+    """Clinical-trial data to FHIR and back: sync, tables, endpoints, registry records."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -47,8 +68,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run a command; its exit code. A failure that the package names is one line on stderr, never a traceback."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        code = app(arguments, standalone_mode=False)
+        code = _app(given[:1] if given and given[0] in COMMANDS else COMMANDS)(given, standalone_mode=False)
     except typer.Exit as end:
         code = end.exit_code
     except (KeyboardInterrupt, typer.Abort):

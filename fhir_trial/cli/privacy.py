@@ -12,9 +12,10 @@ from fhir_trial.privacy.audit import START, AuditLog
 from fhir_trial.privacy.deidentify import MOST_DAYS
 from fhir_trial.privacy.deidentify import deidentify as without_identifiers
 from fhir_trial.privacy.pseudonyms import Pseudonyms
+from fhir_trial.sync.folder import folder_version
 from fhir_trial.trial.deidentified import REPORT, write_deidentified
 from fhir_trial.trial.digest import data_digest
-from fhir_trial.trial.opened import folder_version, is_fhir_folder, read_source
+from fhir_trial.trial.opened import is_fhir_folder, read_source
 from fhir_trial.trial.purge import purge as remove
 from fhir_trial.trial.purge import stored
 

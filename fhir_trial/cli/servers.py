@@ -12,12 +12,11 @@ from fhir_trial.errors import InputError, UsageError
 from fhir_trial.privacy.audit import AuditLog
 from fhir_trial.sources.study_file import load_study
 from fhir_trial.sync.decide import Choices
-from fhir_trial.sync.folder import read_folder, read_manifest
+from fhir_trial.sync.folder import folder_version, read_folder, read_manifest
 from fhir_trial.sync.journal import Journal
 from fhir_trial.sync.plan import make_plan
 from fhir_trial.sync.push import apply as apply_plan
 from fhir_trial.trial.connection import Connection, connect
-from fhir_trial.trial.opened import folder_version
 
 Server = Annotated[str | None, typer.Option("--server", help="A URL, or a name of the configuration.")]
 Token = Annotated[str | None, typer.Option(help="Where the token stands: env:NAME, file:PATH, keyring:SERVICE/USER.")]

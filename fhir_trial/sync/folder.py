@@ -15,9 +15,10 @@ from typing import IO, Any
 
 import msgspec
 
-from fhir_trial.errors import Finding, Findings, InputError, PartlyDone
+from fhir_trial.errors import Finding, Findings, InputError, PartlyDone, UsageError
 from fhir_trial.fhir import json
 from fhir_trial.fhir.ndjson import numbered_lines
+from fhir_trial.fhir.versions import DEFAULT
 
 Resource = dict[str, Any]
 
@@ -143,6 +144,14 @@ def read_manifest(folder: Path | str) -> Manifest | None:
     if manifest.schema > SCHEMA:
         raise InputError([Finding("later-manifest", str(path), found=str(manifest.schema), expected=f"schema {SCHEMA} or earlier")])
     return manifest
+
+
+def folder_version(folder: Path, asked: str | None) -> str:
+    """The FHIR version of a folder: the one asked for, else its manifest's; a `UsageError` where neither says."""
+    manifest = read_manifest(folder)
+    if asked is None and manifest is None:
+        raise UsageError(f"{folder} has no manifest that says its FHIR version: give --fhir r4 or r5")
+    return asked or (manifest.fhir if manifest else DEFAULT)
 
 
 def read_folder(folder: Path | str) -> Iterator[Resource]:

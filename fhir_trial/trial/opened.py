@@ -19,7 +19,7 @@ from fhir_trial.sources.odm_rows import read_odm_data
 from fhir_trial.sources.sdtm.read import OnError, read_sdtm
 from fhir_trial.sources.study_file import load_study
 from fhir_trial.sync.decide import Choices
-from fhir_trial.sync.folder import read_folder, read_manifest
+from fhir_trial.sync.folder import folder_version, read_folder, read_manifest
 from fhir_trial.sync.journal import Journal
 from fhir_trial.sync.push import Report
 from fhir_trial.trial.connection import connect
@@ -92,14 +92,6 @@ def _report_entries(document: dict[str, Any], place: str, findings: Findings) ->
             findings.add(
                 Finding("no-resource", place, number, "entry", expected="an entry with a resource", effect="the entry is not read")
             )
-
-
-def folder_version(folder: Path, asked: str | None) -> str:
-    """The FHIR version of a folder: the one asked for, else its manifest's; a `UsageError` where neither says."""
-    manifest = read_manifest(folder)
-    if asked is None and manifest is None:
-        raise UsageError(f"{folder} has no manifest that says its FHIR version: give --fhir r4 or r5")
-    return asked or (manifest.fhir if manifest else DEFAULT)
 
 
 def folder_study(folder: Path, asked: str | Path | None) -> StudyDefinition:

@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import subprocess
 import sys
 
 import pytest
 from loop_runs import TOKEN
 
 from fhir_trial.cli import servers
+from fhir_trial.cli.main import COMMANDS, run
 from fhir_trial.cli.output import terminal_progress
 from fhir_trial.errors import Unreachable
 from fhir_trial.progress import silent
@@ -90,3 +92,16 @@ def test_a_command_tells_its_steps_on_stderr_and_its_data_on_stdout(command, fol
     assert json.loads(said.out)["created"] > 0
     assert [line[:1] for line in said.err.splitlines()] == ["["] * said.err.count("\n")
     assert said.err.count("\n") >= 1
+
+
+def test_a_command_loads_what_it_needs_and_not_the_statistics_of_others():
+    script = "import sys; from fhir_trial.cli.main import run; run(['pull', '--help']); print(*sorted({'pandas', 'scipy', 'lxml'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == ""
+
+
+def test_without_a_command_every_command_is_named(capsys):
+    assert run(["--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in COMMANDS)
+    assert run(["no-such-command"]) == 2
