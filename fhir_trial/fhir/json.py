@@ -35,6 +35,8 @@ def decode(data: bytes | str, place: str = "JSON") -> Any:
         return _DECODER.decode(data.removeprefix(_BOM) if isinstance(data, bytes) else data.removeprefix("\ufeff"))
     except RecursionError:
         raise InputError([Finding("json-too-deep", place, expected="fewer levels of nesting")]) from None
+    except ArithmeticError:  # 1e99999999999999999999
+        raise InputError([Finding("not-finite", place, expected="numbers of a size that can be held")]) from None
     except UnicodeError:
         raise InputError([Finding("not-utf-8", place, expected="text in UTF-8")]) from None
     except msgspec.DecodeError as error:
@@ -70,6 +72,12 @@ def ambiguities(data: bytes, value: Any, place: str) -> list[Finding]:
     (0, 1)
     """
     return [] if len(encode(value)) >= len(data.strip()) else repeated_keys(data, place)
+
+
+def refuse_ambiguity(data: bytes, value: Any, place: str) -> None:
+    """`InputError` for JSON whose objects name a member twice: which one counts is anybody's guess, and rows would be lost in silence."""
+    if found := ambiguities(data, value, place):
+        raise InputError(found)
 
 
 def encode(value: Any) -> bytes:

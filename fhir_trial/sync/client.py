@@ -13,18 +13,17 @@ from fhir_trial.config import Server
 from fhir_trial.errors import Unreachable
 from fhir_trial.fhir.http import Exchange, Request, Response
 from fhir_trial.fhir.http import run as run_with
-from fhir_trial.sync.bulk import NDJSON, Ask, Download, Exported, Steps, Wait
+from fhir_trial.sync.bulk import BUSY, NDJSON, Ask, Download, Exported, Steps, Wait
 from fhir_trial.sync.failures import ForeignLink, Interrupted
+from fhir_trial.sync.limits import LIMIT_BYTES
 from fhir_trial.sync.retry import Attempt, Attempts, Pause, Policy, attempts
 from fhir_trial.sync.sign_in import SignIn, sign_in_for
-from fhir_trial.sync.transport import LIMIT_BYTES, Transport
+from fhir_trial.sync.transport import Transport
 
 T = TypeVar("T")
 Send = Callable[[Request, float], Response]
 WORKERS = 8
 """Searches at once; one search reads its pages one after the other."""
-FILE_SECONDS = 900.0
-"""How long one file of an export may take with its retries."""
 
 
 class Client:
@@ -57,14 +56,23 @@ class Client:
     def run_all(self, exchanges: Iterable[Exchange[T]], workers: int = WORKERS) -> Iterator[T]:
         """Drive several exchanges at once; their results in the order given, whatever the order in which they end.
 
-        The first failure in that order ends all: those under way stop before their next request.
+        The first failure ends all: those under way stop before their next request.
         """
-        stop = threading.Event()
+        stop, failures = threading.Event(), list[Exception]()
+
+        def drive(exchange: Exchange[T]) -> T:
+            try:
+                return self._run_apart(exchange, stop)
+            except Exception as error:
+                failures.append(error)
+                stop.set()
+                raise failures[0] from None
+
         with ThreadPoolExecutor(workers) as pool:
             waiting: deque[Future[T]] = deque()
             try:
                 for exchange in exchanges:
-                    waiting.append(pool.submit(self._run_apart, exchange, stop))
+                    waiting.append(pool.submit(drive, exchange))
                     if len(waiting) >= 2 * workers:
                         yield waiting.popleft().result()
                 while waiting:
@@ -76,11 +84,20 @@ class Client:
 
     def _run_apart(self, exchange: Exchange[T], stop: threading.Event) -> T:
         """Drive an exchange over a connection of its own."""
-        with Client(self.server, self._policy, self._limit_bytes, self._sleep, self._sign_in) as client:
+
+        def go_on() -> None:
+            if stop.is_set():
+                raise Unreachable("another search ended first")
+
+        def sleep(seconds: float) -> None:
+            go_on()
+            self._sleep(seconds)
+
+        with Client(self.server, self._policy, self._limit_bytes, sleep, self._sign_in) as client:
+            client._transport.share(stop.is_set)
 
             def send(request: Request) -> Response:
-                if stop.is_set():
-                    raise Unreachable("another search ended first")
+                go_on()
                 return client.send(request)
 
             return run_with(exchange, send)
@@ -92,17 +109,15 @@ class Client:
     def _ask(self, step: Ask) -> Response:
         if step.seconds is None:
             return self.send(step.request)
-        # What is polled may ask for long waits; all that bounds them is the time given.
-        patient = replace(self._policy, deadline_seconds=step.seconds, longest_wish_seconds=step.seconds, attempts=1000)
-        return self._drive(step.request, patient, self._signed)
+        policy = replace(self._policy, deadline_seconds=min(step.seconds, self._policy.deadline_seconds), handed_over=BUSY)
+        return self._drive(step.request, policy, self._signed)
 
     def download(self, step: Download) -> Response:
         """Bring a file here, with retries; one on another host only where the configuration allows that, and without the token."""
         transport = self._transport_for(step)
-        policy = replace(self._policy, deadline_seconds=max(FILE_SECONDS, self._policy.deadline_seconds))
         request = Request("GET", step.url, {"Accept": NDJSON})
         try:
-            return self._drive(request, policy, lambda asked, seconds: transport.download(asked, seconds, step.path))
+            return self._drive(request, self._policy, lambda asked, seconds: transport.download(asked, seconds, step.path), transport.clock)
         finally:
             if transport is not self._transport:
                 transport.close()
@@ -137,8 +152,8 @@ class Client:
             return response
         return self._transport.send(request, max(ends_at - time.monotonic(), 0.001))
 
-    def _drive(self, request: Request, policy: Policy, send: Send) -> Response:
-        loop = attempts(request, policy, time.monotonic)
+    def _drive(self, request: Request, policy: Policy, send: Send, clock: Callable[[], float] = time.monotonic) -> Response:
+        loop = attempts(request, policy, clock)
         step = next(loop)
         while True:
             try:

@@ -7,29 +7,46 @@ import io
 import socket
 import time
 from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.client import HTTPResponse
 from typing import Any
 
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+SLOWEST_BYTES_PER_SECOND = 20_000
+"""At what pace a file's time does not count against its deadline: large files come, a drip ends as everything else."""
+FILE_SECONDS = 3600.0
+"""How long one file may take at any pace."""
+
 
 @dataclass
 class Budget:
-    """What is left for the exchange under way: seconds until `ends_at` (monotonic) and `bytes_left` to receive, headers included."""
+    """What is left for the exchange under way: seconds until `ends_at` (by `clock`) and `bytes_left` to receive, headers included."""
 
     ends_at: float = 0.0
     bytes_left: int = 0
     exhausted: bool = field(default=False)
+    is_file: bool = False
+    flowing: float = 0.0
+    """Seconds, of all exchanges, in which a file came at a good pace."""
+    _began: float = 0.0
+    _heard: float = 0.0
 
-    def start(self, seconds: float, limit_bytes: int) -> None:
+    def clock(self) -> float:
+        """Seconds that only grow, those left out in which a file came at a good pace."""
+        return time.monotonic() - self.flowing
+
+    def start(self, seconds: float, limit_bytes: int, is_file: bool = False) -> None:
         """Begin an exchange."""
-        self.ends_at, self.bytes_left, self.exhausted = time.monotonic() + seconds, limit_bytes, False
+        self.ends_at, self.bytes_left, self.exhausted, self.is_file = self.clock() + seconds, limit_bytes, False, is_file
+        self._began = self._heard = time.monotonic()
 
     def seconds_left(self) -> float:
         """Seconds left, more than none; `TimeoutError` when there are none."""
-        left = self.ends_at - time.monotonic()
-        if left <= 0:
+        left = self.ends_at - self.clock()
+        if left <= 0 or (self.is_file and time.monotonic() - self._began > FILE_SECONDS):
             raise TimeoutError
         return left
 
@@ -39,6 +56,10 @@ class Budget:
         if self.bytes_left < 0:
             self.exhausted = True
             raise ConnectionAbortedError
+        if self.is_file:
+            now = time.monotonic()
+            self.flowing += min(now - self._heard, count / SLOWEST_BYTES_PER_SECOND)
+            self._heard = now
 
 
 class _Reader(io.RawIOBase):
@@ -78,15 +99,30 @@ class _Socket:
         return getattr(self._sock, name)
 
 
+class _Answer(HTTPResponse):
+    """An answer without the interim ones (102, 103) before it: taken for the answer, they leave the real one to the next request."""
+
+    def begin(self) -> None:
+        """Read the status and headers of the final answer."""
+        super().begin()
+        while 100 < self.status < 200 and self.status != HTTPStatus.SWITCHING_PROTOCOLS:
+            self.headers = self.msg = None  # type: ignore[assignment] # begin() reads on only so
+            super().begin()
+
+
 def _connections(budget: Budget) -> dict[str, Any]:
     """Pool classes whose connections obey `budget`, by URL scheme."""
 
     class Plain(HTTPConnection):
+        response_class = _Answer
+
         def connect(self) -> None:
             super().connect()
             self.sock: Any = _Socket(self.sock, budget)
 
     class Secure(HTTPSConnection):
+        response_class = _Answer
+
         def connect(self) -> None:
             super().connect()
             self.sock: Any = _Socket(self.sock, budget)

@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 from fhir_trial.errors import ConfigurationError
 from fhir_trial.sync.failures import ForeignLink
 
+LONGEST_LINK = 65_536
 _PORTS = {"http": 80, "https": 443}
 # What RFC 3986 allows, and `|`, which FHIR searches carry: with a backslash, space or control character parsers disagree on the host.
 _URL = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%|]*")
@@ -58,7 +59,7 @@ class Origin:
 
     def resolve(self, link: str) -> str:
         """The URL that `link` (absolute, or relative to the base) means, written anew from its parts; `ForeignLink` for one elsewhere."""
-        if not _URL.fullmatch(link):
+        if len(link) > LONGEST_LINK or not _URL.fullmatch(link):
             raise ForeignLink("a link is no URL: nothing was sent")
         parts = _split(_joined(f"{self}/", link))
         if parts is None or "@" in parts.netloc or (parts.scheme, parts.hostname, _port(parts)) != (self.scheme, self.host, self.port):

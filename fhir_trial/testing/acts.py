@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable
 from email.utils import formatdate
 from functools import cache
+from itertools import pairwise
 from typing import Any, Protocol
 
 from fhir_trial.fhir.http import Response
@@ -225,6 +226,36 @@ def packed(times: int = 1, keep: float = 1.0, corrupt: bool = False) -> Act:
         answer.send(Response(200, {"Content-Encoding": encoding, "Content-Type": "application/fhir+json"}, content))
 
     return act
+
+
+def members(*ends: float, name: str = "gzip") -> Act:
+    """The right answer in several gzip members, the first up to that part of it, and so on; with zeros after the last."""
+
+    def act(answer: Answer) -> None:
+        content = answer.normal().body
+        at = [0, *(int(len(content) * end) for end in ends), len(content)]
+        parts = [gzip.compress(content[start:end]) for start, end in pairwise(at)]
+        answer.send(Response(200, {"Content-Encoding": name, "Content-Type": "application/fhir+json"}, b"".join(parts) + bytes(512)))
+
+    return act
+
+
+def after(head: bytes) -> Act:
+    """The right answer, with other bytes in front of it."""
+
+    def act(answer: Answer) -> None:
+        content = answer.normal().body
+        answer.raw(head + b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
+
+    return act
+
+
+def member_twice(answer: Answer) -> None:
+    """The right page without its total, and `entry` a second time with fewer rows."""
+    bundle = json.loads(answer.normal().body)
+    fewer = json.dumps({"link": bundle["link"], "entry": bundle["entry"][:3]})
+    whole = json.dumps({name: value for name, value in bundle.items() if name not in ("total", "link")})
+    answer.send(Response(200, {"Content-Type": "application/fhir+json"}, f"{whole[:-1]},{fewer[1:]}".encode()))
 
 
 def fresh_rows_for_ever() -> Act:

@@ -10,6 +10,7 @@ from fhir_trial.testing.acts import (
     Act,
     Answer,
     acted_then,
+    after,
     body,
     bomb,
     changed,
@@ -25,6 +26,8 @@ from fhir_trial.testing.acts import (
     hang_up_after,
     later,
     member,
+    member_twice,
+    members,
     more_entries,
     next_link,
     outcome_answer,
@@ -102,6 +105,9 @@ def _connections() -> Iterator[Fault]:
     yield Fault("slow drip of the status line", "page", drip(b"HTTP/1.1 2", b"0"))
     yield Fault("slow drip of a chunk's size", "page", drip(_HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"0"))
     yield Fault("100 Continue for ever", "page", flood(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000))
+    yield Fault("103 before the answer", "page", after(b"HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n"), recovers=True)
+    yield Fault("102 before the answer", "page", after(b"HTTP/1.1 102 Processing\r\n\r\n" * 20), recovers=True)
+    yield Fault("103 for ever", "page", flood(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1000))
     yield Fault("a body without end", "page", flood(_HEAD + b"\r\n"))
     yield Fault("a chunk's size without end", "page", flood(_HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"0" * 65_536))
     yield Fault("headers without end", "page", flood(_HEAD, b"X-A: a\r\n" * 1000))
@@ -130,12 +136,17 @@ def _bodies() -> Iterator[Fault]:
     for name, content in (("array", b"[]"), ("null", b"null"), ("text", b'"Bundle"'), ("number", b"1e999999")):
         yield Fault(f"JSON {name}", "page", body(content))
     yield Fault("deep JSON", "page", body(_DEEP))
+    yield Fault("a number beyond reckoning", "page", body(b'{"resourceType":"Bundle","total":1e99999999999999999999}'))
+    yield Fault("a member twice", "page", member_twice)
+    yield Fault("a million values", "page", member("extension", [{}] * 1_000_000))
     yield Fault("bad UTF-8", "page", body(b'{"resourceType":"Bundle","entry":[{"resource":{"id":"\xff"}}]}'))
     yield Fault(
         "a lone surrogate", "page", body(b'{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Observation","id":"\\ud800"}}]}')
     )
     yield Fault("UTF-16", "page", body('{"resourceType":"Bundle"}'.encode("utf-16")))
     yield Fault("gzip", "page", packed(), recovers=True)
+    yield Fault("gzip in members", "page", members(0.3, 0.3, 0.7), recovers=True)
+    yield Fault("gzip under its other name", "page", members(name="x-gzip"), recovers=True)
     yield Fault("gzip twice", "page", packed(2))
     yield Fault("gzip cut", "page", packed(keep=0.5))
     yield Fault("gzip corrupt", "page", packed(corrupt=True))
@@ -167,6 +178,7 @@ LINKS = {
     "that is null": None,
     "to itself": "{base}/Observation?_count=10&_offset=10",
     "back to the first page": "{base}/Observation?_count=10",
+    "of a megabyte": "{base}/Observation?_offset=20&a=" + "a" * 1_000_000,
     "that has expired": "{base}/Expired/page?_offset=20",
 }
 """Links to the next page that lead nowhere good."""
@@ -208,6 +220,11 @@ def _rows() -> Iterator[Fault]:
         ("without a resource", {"fullUrl": "urn:x"}),
         ("without an id", {"resource": {"resourceType": "Observation"}}),
         ("with a number for an id", {"resource": {"resourceType": "Observation", "id": 7}}),
+        ("with a path for an id", {"resource": {"resourceType": "Observation", "id": "../Patient/x"}}),
+        ("with a step upwards for an id", {"resource": {"resourceType": "Observation", "id": ".."}}),
+        ("with a query for an id", {"resource": {"resourceType": "Observation", "id": "x?subject=y"}}),
+        ("with a long id", {"resource": {"resourceType": "Observation", "id": "x" * 10_000}}),
+        ("with a header for a version", {"resource": {"resourceType": "Observation", "id": "x", "meta": {"versionId": '1"\r\nA: b'}}}),
         ("of another type", {"resource": {"resourceType": "Patient", "id": "x", "name": [{"text": SUBJECT_DATA}]}}),
     ):
         yield Fault(f"an entry {name}", "page", first_entry(entry))

@@ -15,10 +15,11 @@ from fhir_trial.errors import ConfigurationError
 from fhir_trial.fhir.http import Request
 from fhir_trial.sync.failures import AnswerError, BadAnswer, ForeignLink, Interrupted, NotConnected, SignInRefused, refusal, resource_type
 from fhir_trial.sync.origin import Origin
+from fhir_trial.sync.pull import TRIAL_TYPES
 from fhir_trial.sync.transport import Transport
-from fhir_trial.testing.acts import SUBJECT_DATA
+from fhir_trial.testing.acts import SUBJECT_DATA, body, bomb
 from fhir_trial.testing.fault_server import FaultServer
-from fhir_trial.testing.faults import READ_FAULTS
+from fhir_trial.testing.faults import READ_FAULTS, Fault
 
 BASE = "https://fhir.example.org/r4"
 
@@ -217,27 +218,37 @@ def test_what_a_url_is_about(url: str, expected: str):
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell a process's peak memory this way")
-def test_a_bomb_stays_under_200_mb():
-    server = FaultServer(READ_FAULTS["gzip bomb"])
-    server.hold([{"resourceType": "Observation", "id": f"o-{n}"} for n in range(25)])
+@pytest.mark.parametrize("act", [bomb, body(b'{"resourceType":"Bundle","a":"' + b"a" * 6_000_000 + b'"}')], ids=["bomb", "large"])
+def test_a_bomb_for_every_search_stays_under_200_mb(act, tmp_path):
+    server = FaultServer(Fault("every page", "page", act))
+    server.strikes = lambda request: "metadata" not in request.url
     script = textwrap.dedent(f"""
         import pathlib, re
-        from fhir_trial.config import Server
-        from fhir_trial.errors import ServerError
-        from fhir_trial.sync.client import Client
-        from fhir_trial.sync.pull import pull_to_memory
-        try:
-            Client(Server("s", {server.base_url!r})).run(pull_to_memory(["Observation"]))
-        except ServerError as error:
-            print(error)
+        from fhir_trial.cli.main import run
+        print(run(["pull", "--server", {server.base_url!r}, "--out", {str(tmp_path)!r}, *{[f"--type={t}" for t in TRIAL_TYPES[:10]]}]))
         # Not ru_maxrss: a child of a large process begins with its parent's.
         print(int(re.search(r"VmHWM:\\s+(\\d+)", pathlib.Path("/proc/self/status").read_text())[1]) // 1024)
     """)
     with server.serving():
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
-    message, megabytes = done.stdout.splitlines()
-    assert message == "GET Observation: the answer is larger than 33554432 bytes"
+    *_, code, megabytes = done.stdout.splitlines()
+    assert (int(code), len(done.stderr.splitlines())) == ((1, 1) if act is bomb else (0, 0))
     assert int(megabytes) < 200
+
+
+def test_cookies_are_few_and_small(monkeypatch):
+    server = FaultServer(Fault("cookies", "page", lambda answer: answer.raw(many_cookies())))
+    server.strikes = lambda _: True
+    with server.serving():
+        transport = Transport(server.base_url)
+        transport.send(Request("GET", "Patient"), 5)
+    kept = list(transport._session.cookies)
+    assert [cookie.name for cookie in kept] == ["small", *(f"c{n}" for n in range(19))]
+
+
+def many_cookies() -> bytes:
+    lines = ["small=1", "large=" + "a" * 50_000, *(f"c{n}=1" for n in range(60))]
+    return ("HTTP/1.1 200 OK\r\n" + "".join(f"Set-Cookie: {line}; Path=/\r\n" for line in lines) + "Content-Length: 2\r\n\r\n{}").encode()
 
 
 def test_a_deadline_that_is_over_sends_nothing():
