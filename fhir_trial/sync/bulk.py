@@ -5,24 +5,27 @@ files that are here already are not asked for again.
 """
 
 import re
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from fhir_trial.errors import Finding, InputError
+from fhir_trial.errors import ConfigurationError, Finding, InputError, ServerError, Unreachable
 from fhir_trial.fhir import json
 from fhir_trial.fhir.http import Request, Response
 from fhir_trial.fhir.shapes import shapes
 from fhir_trial.fhir.versions import VERSIONS
-from fhir_trial.sync.failures import AnswerError, BadAnswer, Incomplete, OutOfTime, refusal
+from fhir_trial.sync.bulk_files import Output, reported
+from fhir_trial.sync.failures import AnswerError, BadAnswer, OutOfTime, refusal
 from fhir_trial.sync.retry import wished_seconds
 from fhir_trial.sync.saved_job import SavedJob
 
 NDJSON = "application/fhir+ndjson"
 _LONGEST_WAIT_SECONDS = 30.0
 _LEVEL = re.compile(r"|Patient|Group/[A-Za-z0-9.\-]{1,64}")
+BUSY = frozenset({429, 503})
+"""Answers to a poll that say no more than to ask again later."""
 _EXPIRED = (401, 403, 404, 410)
 
 
@@ -82,15 +85,6 @@ class Export:
         return f"{self.level}/$export?{query}".removeprefix("/")
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
-    """One file of a manifest."""
-
-    type: str
-    url: str = field(repr=False)
-    count: int | None
-
-
 @dataclass(frozen=True)
 class Exported:
     """What an export gave: files in the order of the manifest, each here, and the server's time of it."""
@@ -104,9 +98,27 @@ class Exported:
 def export(asked: Export, job: SavedJob, clock: Callable[[], float]) -> Steps:
     """Run an export to its end, or go on with the saved one; its job is not deleted here (`forget`).
 
-    `OutOfTime` when `poll_seconds` are over: the job is kept. `Incomplete` where the server reports errors.
+    `OutOfTime` when `poll_seconds` are over: the job is kept. `Incomplete` where the server reports errors: then, as after any answer that
+    no later question mends, the job is not kept, and the next run begins anew.
     """
     ends_at = clock() + asked.poll_seconds
+    try:
+        manifest, status_url = yield from _begin(asked, job, ends_at, clock)
+    except ServerError:
+        job.remove()
+        raise
+    try:
+        return (yield from _Files(manifest, job, status_url, ends_at, clock).fetch())
+    except ServerError as error:
+        if not (isinstance(error, AnswerError) and error.status >= 500):
+            job.remove()
+        raise
+
+
+def _begin(
+    asked: Export, job: SavedJob, ends_at: float, clock: Callable[[], float]
+) -> Generator[Step, Response, tuple[dict[str, Any], str]]:
+    """The manifest, and where it was asked for."""
     status_url, is_resumed = job.status_url(asked.url), True
     if status_url is None:
         status_url, is_resumed = (yield from _kick_off(asked, job)), False
@@ -116,16 +128,20 @@ def export(asked: Export, job: SavedJob, clock: Callable[[], float]) -> Steps:
         manifest = yield from _poll(status_url, ends_at, clock, asked.longest_wait_seconds)
     if manifest is None:
         raise BadAnswer("GET server: the export's job is gone")
-    return (yield from _Files(manifest, job, status_url, ends_at, clock).fetch())
+    return manifest, status_url
 
 
 def forget(job: SavedJob) -> Steps:
-    """Delete the job at the server and here; a server that does not delete jobs is no failure."""
+    """Delete the job at the server and here; a server that does not delete jobs is no failure: everything is here."""
     status_url = job.any_status_url()
     findings: tuple[Finding, ...] = ()
     if status_url is not None:
-        response = yield Ask(Request("DELETE", status_url, {"Accept": "application/json"}))
-        if not response.is_success and response.status not in (404, 410):
+        try:
+            response = yield Ask(Request("DELETE", status_url, {"Accept": "application/json"}))
+            is_gone = response.is_success or response.status in (404, 410)
+        except (ServerError, Unreachable, ConfigurationError):
+            is_gone = False
+        if not is_gone:
             findings = (
                 Finding("job-not-deleted", "bulk export", expected="202", severity="information", effect="the server keeps its files"),
             )
@@ -155,7 +171,7 @@ def _poll(
         if left <= 0:
             raise OutOfTime("the export is not ready within the time given (--poll-limit): its job is kept; run again to go on")
         response = yield Ask(request, left)
-        if response.status == 202:
+        if response.status in (202, *BUSY):
             wished = wished_seconds(response)
             pause = min(max(wished, 0.05) if wished is not None else wait, longest or float("inf"))
             if clock() + pause >= ends_at:
@@ -179,7 +195,7 @@ def _manifest(response: Response) -> dict[str, Any]:
         raise BadAnswer("GET $export: the answer is no manifest")
     if not isinstance(stated.get("transactionTime"), str):
         raise BadAnswer("GET $export: the manifest does not say its time")
-    if any(stated.get("link") or ()):
+    if stated.get("link"):
         raise BadAnswer("GET $export: the manifest has further parts, which was not asked for")
     return stated
 
@@ -203,7 +219,7 @@ class _Files:
         findings: list[Finding] = []
         for number, entry in enumerate(outputs(self._manifest, "error")):
             path = yield from self._one("error", number, entry)
-            findings.extend(_reported(path))
+            findings.extend(reported(path))
         deleted = []
         for number, entry in enumerate(outputs(self._manifest, "deleted")):
             deleted.append((yield from self._one("deleted", number, entry)))
@@ -231,23 +247,8 @@ def outputs(manifest: dict[str, Any], part: str) -> Iterator[Output]:
     for item in listed if isinstance(listed, list) else [None]:
         stated = item if isinstance(item, dict) else {}
         resource_type, url, count = stated.get("type"), stated.get("url"), stated.get("count")
-        known = any(resource_type in shapes(name).resource_types for name in VERSIONS)
+        known = isinstance(resource_type, str) and any(resource_type in shapes(name).resource_types for name in VERSIONS)
         counted = count is None or (isinstance(count, int) and not isinstance(count, bool) and count >= 0)
-        if not isinstance(url, str) or not isinstance(resource_type, str) or not known or not counted:
+        if not isinstance(url, str) or not known or not counted:
             raise BadAnswer(f"GET $export: the manifest's {part} names something that is no file of a FHIR resource type")
-        yield Output(resource_type, url, count)
-
-
-def _reported(path: Path) -> Iterator[Finding]:
-    """What an error file says; an error means that resources are missing."""
-    for line in path.read_bytes().splitlines():
-        if not line.strip():
-            continue
-        try:
-            stated = json.decode(line, "error file")
-        except InputError:
-            raise Incomplete("GET $export: the server's report of errors cannot be read") from None
-        issues: Sequence[Any] = stated.get("issue") or () if isinstance(stated, dict) else ()
-        if any(not isinstance(issue, dict) or issue.get("severity") not in ("warning", "information", "success") for issue in issues):
-            raise Incomplete("GET $export: the server reports errors, so resources are missing")
-        yield Finding("server-message", "bulk export", severity="warning")
+        yield Output(str(resource_type), url, count)

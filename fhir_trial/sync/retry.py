@@ -5,13 +5,12 @@ a second version, or overwrites what someone else wrote in between. Otherwise th
 caller, who asks the server what happened.
 """
 
-import email.utils
 import random
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from fhir_trial.errors import Unreachable
-from fhir_trial.fhir.http import Request, Response
+from fhir_trial.fhir.http import Request, Response, moment
 from fhir_trial.sync.failures import Interrupted, NotConnected, OutOfTime, refusal, resource_type
 
 TEMPORARY = {
@@ -36,6 +35,8 @@ class Policy:
     longest_wish_seconds: float = 60.0
     attempts: int = 8
     attempts_after_500: int = 3
+    handed_over: frozenset[int] = frozenset()
+    """Temporary statuses that the caller deals with: who polls may be told to wait for longer than one exchange takes."""
     share_of_one_attempt: float = 0.34
     """Of the deadline, for one attempt that can be repeated: a server that hangs once is asked again."""
 
@@ -103,19 +104,14 @@ def wished_seconds(response: Response) -> float | None:
     text = (response.header("Retry-After") or "").strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
-    until, now = _date(text), _date(response.header("Date") or "")
+    until, now = moment(text), moment(response.header("Date"))
     return max(until - now, 0.0) if until is not None and now is not None else None
 
 
-def _date(text: str) -> float | None:
-    try:
-        return email.utils.parsedate_to_datetime(text).timestamp()
-    except (ValueError, TypeError, OverflowError, OSError):
-        return None
-
-
 def _is_temporary(response: Response, number: int, policy: Policy) -> bool:
-    return response.status in TEMPORARY and not (response.status == 500 and number + 1 >= policy.attempts_after_500)
+    return response.status in TEMPORARY.keys() - policy.handed_over and not (
+        response.status == 500 and number + 1 >= policy.attempts_after_500
+    )
 
 
 def _wait(number: int, wish: float | None, policy: Policy, draw: Callable[[], float]) -> float | None:

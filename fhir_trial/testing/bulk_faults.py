@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fhir_trial.fhir.http import Request, Response
+from fhir_trial.sync.limits import LIMIT_BYTES
 from fhir_trial.testing.acts import SUBJECT_DATA, outcome_answer
 
 Manifest = dict[str, Any]
@@ -120,6 +121,16 @@ def _error_file(severity: str) -> Callable[[BulkServer], None]:
     return change
 
 
+def _named_file(part: str, resource_type: str, content: bytes) -> Callable[[BulkServer], None]:
+    """One more file in a part of the manifest."""
+
+    def change(server: BulkServer) -> None:
+        server.files["files/more"] = [ndjson(content)]
+        server.stated[part] = [*server.stated[part], {"type": resource_type, "url": f"{server.base_url}/files/more"}]
+
+    return change
+
+
 _LATER = Response(202, {"Retry-After": "0", "X-Progress": SUBJECT_DATA})
 BULK_FAULTS: dict[str, BulkFault] = {
     fault.name: fault
@@ -143,6 +154,15 @@ BULK_FAULTS: dict[str, BulkFault] = {
         BulkFault("an entry that is none", _states(output=[None]), error="BadAnswer"),
         BulkFault("a type with ../", _output(type="../../etc/passwd"), error="BadAnswer"),
         BulkFault("a type that is none", _output(type="Observations"), error="BadAnswer"),
+        BulkFault("a type that is a list", _output(type=["Observation"]), error="BadAnswer"),
+        BulkFault("links that are none", _states(link=5), error="BadAnswer"),
+        BulkFault("errors that are none", _named_file("error", "OperationOutcome", b'{"issue":5}'), error="Incomplete"),
+        BulkFault("deletions that are none", _named_file("deleted", "Bundle", b'{"entry":5}'), error="BadAnswer"),
+        BulkFault("a type that nobody asked for", _named_file("output", "Binary", b'{"resourceType":"Binary","id":"b"}'), recovers=True),
+        BulkFault("a line without end", _file(ndjson(b'{"resourceType":"' + b"x" * (LIMIT_BYTES + 1))), error="BadAnswer"),
+        BulkFault("a line of many values", _file(ndjson(b'{"a":[' + b"{}," * 600_000 + b"{}]}")), error="BadAnswer"),
+        BulkFault("a member twice", _file(ndjson(b'{"resourceType":"Observation","id":"a","id":"b"}')), error="BadAnswer"),
+        BulkFault("an id that is a path", _file(ndjson(b'{"resourceType":"Observation","id":"../b"}')), error="BadAnswer"),
         BulkFault("a count of text", _output(count=SUBJECT_DATA), error="BadAnswer"),
         BulkFault("output on another host", _output(url="{elsewhere}/files/1"), error="ForeignLink"),
         BulkFault("output in a file", _output(url="file:///etc/passwd"), error="ForeignLink"),

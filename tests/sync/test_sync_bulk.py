@@ -99,18 +99,30 @@ def test_the_job_is_kept_until_it_is_forgotten_and_then_gone_at_both_ends(tmp_pa
 
 def test_a_run_that_was_killed_goes_on_with_its_job_and_the_files_it_has(tmp_path):
     server = BulkServer(files={"files/1": [ndjson(observations())], "files/2": [Response(500)]})
-    server.stated["output"].append({"type": "Patient", "url": f"{server.base_url}/files/2", "count": 1})
+    server.stated["output"].append({"type": "Observation", "url": f"{server.base_url}/files/2", "count": 1})
     with pytest.raises(FhirTrialError):
         read(server, tmp_path)
-    server.files["files/2"] = [ndjson(b'{"resourceType":"Patient","id":"p"}')]
+    server.files["files/2"] = [ndjson(b'{"resourceType":"Observation","id":"p"}')]
     server.log.clear()
     got, _ = read(server, tmp_path)
-    assert got.pulled.counts == {"Observation": ROWS, "Patient": 1}
+    assert got.pulled.counts == {"Observation": ROWS + 1}
     asked = [request.url for request in server.log]
     assert not any("$export" in url or url.endswith("files/1") for url in asked)
     # Another question is another job.
     read(server, tmp_path, since="2026-01-01T00:00:00Z")
     assert any("$export" in request.url and "_since" in request.url for request in server.log)
+
+
+@pytest.mark.parametrize(
+    "fault", ["a file that is short", "a place elsewhere", "the job fails", "500 while polling", "output on another host", "errors"]
+)
+def test_after_an_answer_that_no_later_question_mends_the_next_run_begins_anew(fault: str, tmp_path):
+    broken = BulkServer()
+    BULK_FAULTS[fault].change(broken)
+    with pytest.raises(FhirTrialError):
+        read(broken, tmp_path)
+    assert list(tmp_path.rglob("*")) == []
+    assert len(read(BulkServer(), tmp_path)[1]) == ROWS
 
 
 def test_a_job_that_the_server_forgot_is_begun_anew(tmp_path):

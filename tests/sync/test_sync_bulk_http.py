@@ -2,22 +2,25 @@
 
 import errno
 import gzip
+import time
 from pathlib import Path
 
 import pytest
 
 from fhir_trial.config import Secret, Server
-from fhir_trial.errors import PartlyDone
+from fhir_trial.errors import PartlyDone, Unreachable
 from fhir_trial.fhir.http import Response
 from fhir_trial.sync import transport
-from fhir_trial.sync.bulk import Export, forget
+from fhir_trial.sync.bulk import Export, export, forget
 from fhir_trial.sync.client import Client
 from fhir_trial.sync.failures import BadAnswer, ForeignLink
 from fhir_trial.sync.reading import read_bulk
 from fhir_trial.sync.retry import Policy
 from fhir_trial.sync.saved_job import SavedJob
+from fhir_trial.testing.acts import drip, hang, redirect
 from fhir_trial.testing.bulk_faults import ROWS, BulkServer, observations
 from fhir_trial.testing.fault_server import FaultServer
+from fhir_trial.testing.faults import Fault
 
 TOKEN = "s3cr3t-t0ken"
 
@@ -83,7 +86,7 @@ def test_a_file_that_is_too_large_ends_at_the_limit(http, tmp_path, monkeypatch,
     http.memory.files["files/1"] = [Response(200, headers, gzip.compress(body) if packed else body)]
     with client_of(http) as client, pytest.raises(BadAnswer, match="larger than 100000"):
         read(client, tmp_path)
-    assert files(tmp_path) == ["bulk.json"]
+    assert files(tmp_path) == []
 
 
 def test_a_packed_file_is_unpacked_whatever_its_size(http, tmp_path):
@@ -100,9 +103,59 @@ def test_a_full_disk_is_said_and_leaves_no_part(http, tmp_path, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
 
     plain = transport._Sink.__init__
-    monkeypatch.setattr(
-        transport._Sink, "__init__", lambda self, limit, stream=None: plain(self, limit, Full() if stream is not None else None)
-    )
+    monkeypatch.setattr(transport._Sink, "__init__", lambda self, *given: plain(self, *given[:3], Full() if given[3:] else None))
     with client_of(http) as client, pytest.raises(PartlyDone, match="disk takes no more"):
         read(client, tmp_path)
     assert files(tmp_path) == ["bulk.json"]
+
+
+def raw_file(http: FaultServer, act) -> None:
+    """Answer for the file by an act."""
+    http.fault = Fault("file", "page", act)
+    http.strikes = lambda request: "/files/" in request.url
+
+
+@pytest.mark.parametrize("act", [hang(), drip(b"HTTP/1.1 200 OK\r\n\r\n", every_seconds=0.02)], ids=["hangs", "drips"])
+def test_a_file_that_does_not_come_ends_at_the_deadline(http, tmp_path, act):
+    raw_file(http, act)
+    started = time.monotonic()
+    with client_of(http) as client, pytest.raises(Unreachable):
+        read(client, tmp_path)
+    assert time.monotonic() - started < 3 + 5
+    assert files(tmp_path) == ["bulk.json"]
+
+
+def test_a_file_that_comes_slowly_but_steadily_may_take_longer_than_the_deadline(http, tmp_path):
+    body = observations()
+
+    def slowly(answer) -> None:
+        answer.raw(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(body) + 200_000))
+        for _ in range(20):
+            answer.raw(b"\n" * 10_000)
+            time.sleep(0.1)
+        answer.raw(body)
+
+    raw_file(http, slowly)
+    with client_of(http) as client:
+        client._policy = Policy(1.0, attempts=1)
+        assert len(read(client, tmp_path)) == ROWS
+
+
+def test_a_poll_that_hangs_ends_at_the_deadline_and_not_at_the_end_of_the_job(http, tmp_path):
+    http.fault = Fault("poll", "page", hang())
+    http.strikes = lambda request: "/jobs/" in request.url
+    started = time.monotonic()
+    with client_of(http) as client, pytest.raises(Unreachable):
+        client.run_steps(export(Export(poll_seconds=3600), SavedJob(tmp_path, client.base_url), time.monotonic))
+    assert time.monotonic() - started < 3 + 5
+    assert files(tmp_path) == ["bulk.json"]
+
+
+def test_a_job_that_cannot_be_deleted_is_a_finding_and_no_failure(http, tmp_path):
+    with client_of(http) as client:
+        read(client, tmp_path)
+        http.fault = Fault("delete", "write", redirect(302))
+        http.strikes = lambda request: request.method == "DELETE"
+        found = client.run_steps(forget(SavedJob(tmp_path, client.base_url)))
+    assert [finding.code for finding in found.findings] == ["job-not-deleted"]
+    assert files(tmp_path) == []
