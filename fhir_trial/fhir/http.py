@@ -3,6 +3,7 @@
 What talks to a server is written as a generator and does no I/O; `run` drives it with any function that sends.
 """
 
+import email.utils
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -16,6 +17,18 @@ def _header(headers: Mapping[str, str], name: str) -> str | None:
     """The value of a header, whatever the case of its name."""
     wanted = name.lower()
     return next((value for key, value in headers.items() if key.lower() == wanted), None)
+
+
+def moment(text: str | None) -> float | None:
+    """Seconds since 1970 of a date in a header, None for what is none: servers write anything there.
+
+    >>> moment("Thu, 01 Jan 1970 00:00:10 GMT"), moment("Fri, 31 Dec 99999999 23:59:59 +9999"), moment(None)
+    (10.0, None, None)
+    """
+    try:
+        return email.utils.parsedate_to_datetime(text or "").timestamp()
+    except (TypeError, ValueError, IndexError, OverflowError, OSError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)

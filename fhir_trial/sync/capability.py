@@ -108,11 +108,16 @@ def discover(base_url: str, research_store: bool = False, fhir: str | None = Non
         transactions=any(i.get("code") == "transaction" for i in _objects(rest.get("interaction"))),
         research_store=research_store,
         types={str(r["type"]): _type_info(r) for r in _objects(rest.get("resource")) if "type" in r},
-        software=str(software["name"])[:80] if isinstance(software, dict) and "name" in software else None,
+        software=_shown(software["name"]) if isinstance(software, dict) and "name" in software else None,
     )
     if fhir is not None and info.fhir_version != version(fhir).number:
         raise ConfigurationError(f"the server speaks FHIR {info.fhir_version}, expected {version(fhir).number} ({fhir})")
     return info.as_kind(named(profile) if profile else _kind(info))
+
+
+def _shown(name: Any) -> str:
+    """A name as it may go to a terminal: short, and without what a terminal obeys."""
+    return "".join(filter(str.isprintable, str(name)[:400]))[:80]
 
 
 def _kind(info: ServerInfo) -> Profile:

@@ -15,7 +15,7 @@ from fhir_trial.fhir.http import Exchange, Request
 from fhir_trial.fhir.references import literal
 from fhir_trial.sync.capability import ServerInfo
 from fhir_trial.sync.doctor import changes_by
-from fhir_trial.sync.failures import BadAnswer, Incomplete
+from fhir_trial.sync.failures import BadAnswer, Incomplete, checked_row
 from fhir_trial.sync.locate import moved, read_one
 from fhir_trial.sync.order import place_of
 from fhir_trial.sync.pull import Keep
@@ -82,8 +82,8 @@ def _entries(page: Resource, resource_type: str) -> Iterator[tuple[str, Resource
         stated = request if isinstance(request, dict) else {}
         at = literal(str(stated.get("url", "")).removeprefix("/")) or literal(str(entry.get("fullUrl", "")))
         is_gone = stated.get("method") == "DELETE"
-        if isinstance(resource, dict) and resource.get("resourceType") == resource_type and isinstance(resource.get("id"), str):
-            place = place_of(resource)
+        if isinstance(resource, dict) and resource.get("resourceType") == resource_type:
+            place = place_of(checked_row(resource, f"GET {resource_type}"))
         elif is_gone and at is not None and at.type == resource_type:
             place = f"{at.type}/{at.id}"
         else:
@@ -97,7 +97,7 @@ def _age(resource: Any, response: Any) -> tuple[int, str]:
     version = str(meta.get("versionId", "")) if isinstance(meta, dict) else ""
     stated = response if isinstance(response, dict) else {}
     etag = re.search(r'"(\d{1,18})"', str(stated.get("etag", "")))
-    number = int(version) if version.isdigit() and len(version) < 19 else int(etag[1]) if etag else -1
+    number = int(version) if version.isdecimal() and len(version) < 19 else int(etag[1]) if etag else -1
     time = str(meta.get("lastUpdated", "")) if isinstance(meta, dict) else str(stated.get("lastModified", ""))
     return number, time
 
@@ -113,7 +113,7 @@ def is_retracted(resource: Mapping[str, Any]) -> bool:
         if isinstance(value, str) and value in RETRACTED:
             return True
         codings = value.get("coding") if isinstance(value, dict) else None
-        if any(isinstance(c, dict) and c.get("code") in RETRACTED for c in codings or ()):
+        if isinstance(codings, list) and any(isinstance(c, dict) and str(c.get("code")) in RETRACTED for c in codings):
             return True
     return False
 

@@ -117,7 +117,7 @@ def _canonical(value: Any, keys: Keys) -> Any:
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int | float | Decimal):
-        return Decimal(value).normalize()
+        return _number(value)
     return _moment(value)
 
 
@@ -132,7 +132,15 @@ def _spelled(value: Any) -> Any:
         return {name: _spelled(value[name]) for name in sorted(value)}
     if isinstance(value, list):
         return [_spelled(item) for item in value]
-    return value if isinstance(value, bool) or value is None else Decimal(value).normalize()
+    return value if isinstance(value, bool) or value is None else _number(value)
+
+
+def _number(value: float | Decimal) -> Decimal:
+    """A number in one spelling; one that is beyond reckoning as it stands."""
+    try:
+        return Decimal(value).normalize()
+    except ArithmeticError:
+        return Decimal(value)
 
 
 def _moment(text: str) -> str:

@@ -3,13 +3,12 @@
 Only reads are tried, small ones; a bulk export would start a job and is not.
 """
 
-import email.utils
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from fhir_trial.errors import FhirTrialError
-from fhir_trial.fhir.http import Exchange, Request, Response
+from fhir_trial.fhir.http import Exchange, Request, Response, moment
 from fhir_trial.sync.capability import ServerInfo
 from fhir_trial.sync.pull import TRIAL_TYPES, trial_types
 
@@ -139,10 +138,8 @@ def diagnose(server: ServerInfo, is_named: bool, now: float) -> Exchange[Diagnos
 
 
 def _skew(response: Response, now: float) -> float | None:
-    try:
-        return email.utils.parsedate_to_datetime(response.header("Date") or "").timestamp() - now
-    except (TypeError, ValueError, OverflowError, OSError):
-        return None
+    theirs = moment(response.header("Date"))
+    return theirs - now if theirs is not None else None
 
 
 def _refused(server: ServerInfo, types: list[str]) -> dict[str, str]:

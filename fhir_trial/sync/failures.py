@@ -24,6 +24,9 @@ from fhir_trial.fhir.shapes import shapes
 from fhir_trial.fhir.versions import VERSIONS
 
 _EXPRESSION = re.compile(r"[A-Z][A-Za-z]+(\.[a-z][A-Za-z]*(\[\d{1,4}\])?){0,12}")
+# Servers have longer ids than FHIR's 64 characters, and underscores; none that is a step upwards.
+_ID = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~-]{1,256}")
+_VERSION = re.compile(r"[!#-~]{1,256}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{4,64}")
 _CODES = frozenset(
     (
@@ -126,15 +129,40 @@ def _in_words(status: int, found: tuple[tuple[str, str], ...], request_id: str |
     return f"{status}{f' ({text})' if text else ''}{f', request {request_id}' if request_id else ''}"
 
 
+def checked_row(row: dict[str, Any], what: str) -> dict[str, Any]:
+    """The row, if its id and version are what can stand in a URL and a header; else a `BadAnswer`: we would send them back.
+
+    >>> checked_row({"id": "a-1.b", "meta": {"versionId": "7"}}, "GET Patient")["id"]
+    'a-1.b'
+    >>> checked_row({"id": "x?name=y"}, "GET Patient")
+    Traceback (most recent call last):
+    ...
+    fhir_trial.sync.failures.BadAnswer: GET Patient: a row has no id that could be one
+    """
+    identity, meta = row.get("id"), row.get("meta")
+    version = meta.get("versionId") if isinstance(meta, dict) else None
+    if not isinstance(identity, str) or not _ID.fullmatch(identity):
+        raise BadAnswer(f"{what}: a row has no id that could be one")
+    if version is not None and not (isinstance(version, str) and _VERSION.fullmatch(version)):
+        raise BadAnswer(f"{what}: a row has no version that could be one")
+    return row
+
+
+def in_words(error: InputError) -> str:
+    """What is wrong with JSON, as the end of a sentence."""
+    code = error.findings[0].code
+    return "names a member twice" if code == "repeated-key" else f"is {code.replace('-', ' ')}"
+
+
 def read_object(request: Request, response: Response, expected: str) -> dict[str, Any]:
     """The resource of type `expected` in an answer; `BadAnswer` for anything else, `AnswerError` for a refusal."""
     if not response.is_success:
         raise refusal(request, response)
     try:
         document = json.decode(response.body, "answer")
+        json.refuse_ambiguity(response.body, document, "answer")
     except InputError as error:
-        what = error.findings[0].code.replace("-", " ")
-        document, problem = None, f"the answer is {what}" if response.body.strip() else "the answer is empty"
+        document, problem = None, f"the answer {in_words(error)}" if response.body.strip() else "the answer is empty"
     else:
         problem = f"the answer is no {expected}"
     if not isinstance(document, dict) or document.get("resourceType") != expected:

@@ -11,7 +11,7 @@ from fhir_trial.fhir.http import Exchange, Request
 from fhir_trial.fhir.references import literal
 from fhir_trial.sync.capability import ServerInfo
 from fhir_trial.sync.compare import keys_of
-from fhir_trial.sync.failures import read_object, refusal
+from fhir_trial.sync.failures import BadAnswer, checked_row, read_object, refusal
 from fhir_trial.sync.order import place_of
 from fhir_trial.sync.search import collect, read_ids
 
@@ -70,7 +70,10 @@ def read_one(place: str) -> Exchange[Resource | None]:
         return None
     if not response.is_success:
         raise refusal(request, response)
-    return read_object(request, response, _type(place))
+    found = checked_row(read_object(request, response, _type(place)), f"GET {_type(place)}")
+    if found["id"] != place.split("/")[1]:
+        raise BadAnswer(f"GET {_type(place)}: the server gave another {_type(place)} than the one asked for")
+    return found
 
 
 def patient_of(resource: Resource) -> str | None:

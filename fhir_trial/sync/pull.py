@@ -12,6 +12,7 @@ from fhir_trial.fhir.http import Exchange
 from fhir_trial.progress import Progress, silent
 from fhir_trial.sync.capability import ServerInfo
 from fhir_trial.sync.compare import keys_of
+from fhir_trial.sync.failures import BadAnswer
 from fhir_trial.sync.search import Found, Take, search
 
 Resource = dict[str, Any]
@@ -96,6 +97,14 @@ def trial_types(server: ServerInfo, asked: Iterable[str] = ()) -> list[str]:
     """The types to read: those asked for, else every trial type that the server has and lets be searched."""
     wanted = tuple(asked)
     return list(wanted) if wanted else [t for t in TRIAL_TYPES if server.searches(t)]
+
+
+def types_to_read(server: ServerInfo, asked: Iterable[str] = ()) -> list[str]:
+    """As `trial_types`, and an error where there is none: a folder of nothing would look like a trial without data."""
+    types = trial_types(server, asked)
+    if not types:
+        raise BadAnswer("GET metadata: the server says that it searches none of the types that a trial is told in")
+    return types
 
 
 def of_study(system_prefix: str, value_prefix: str) -> Keep:

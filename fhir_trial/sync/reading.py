@@ -2,24 +2,26 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from fhir_trial.errors import Finding, InputError, UsageError
-from fhir_trial.fhir import json
+from fhir_trial.errors import Finding, UsageError
 from fhir_trial.fhir.http import Exchange
 from fhir_trial.fhir.references import literal
-from fhir_trial.sync.bulk import Export, Exported, Output, Steps, export
+from fhir_trial.sync.bulk import Export, Exported, Steps, export
+from fhir_trial.sync.bulk_files import deletions, rows_of
 from fhir_trial.sync.capability import ServerInfo
+from fhir_trial.sync.compare import keys_of
 from fhir_trial.sync.failures import BadAnswer, Incomplete
-from fhir_trial.sync.locate import patient_searches, read_one
+from fhir_trial.sync.locate import patient_of, patient_searches, read_one
+from fhir_trial.sync.order import references
 from fhir_trial.sync.pull import Keep, Pulled
 from fhir_trial.sync.saved_job import SavedJob
 from fhir_trial.sync.search import Take, collect, search
 
 Resource = dict[str, Any]
 T = TypeVar("T")
-LINES_AT_ONCE = 500
+_MERGES = 20
+"""How often a patient may have been merged into another, one after the other."""
 
 
 class Runner(Protocol):
@@ -66,7 +68,11 @@ def read_patients(runner: Runner, server: ServerInfo, types: Sequence[str], pati
     given: set[tuple[str, str]] = set()
     findings: list[Finding] = []
     waiting = list(dict.fromkeys(patients))
+    rounds = 0
     while waiting:
+        rounds += 1
+        if rounds > _MERGES:
+            raise Incomplete("GET Patient: patients are merged into others without end")
         seen.update(waiting)
         further: list[str] = []
         for found in runner.run_all(one_patient(server, types, identity) for identity in waiting):
@@ -92,8 +98,18 @@ def one_patient(server: ServerInfo, types: Sequence[str], identity: str) -> Exch
         for parameters in patient_searches(server, resource_type, identity):
             some = yield from collect(resource_type, parameters, post=server.profile.post_search)
             rows.update((row["id"], row) for row in some)
-        found[resource_type] = list(rows.values())
+        found[resource_type] = _of_patient(resource_type, rows.values(), {identity, merged_into(patient)})
     return OnePatient(identity, found, (), merged_into(patient))
+
+
+def _of_patient(resource_type: str, rows: Iterable[Resource], whose: set[str | None]) -> list[Resource]:
+    """The rows; a `BadAnswer` where one says that it is about another patient, whom nobody asked for."""
+    listed = list(rows)
+    for row in listed:
+        about = patient_of(row)
+        if about is not None and about.partition("/")[2] not in whose:
+            raise BadAnswer(f"GET {resource_type}: the server gave what is about another patient than the one asked for")
+    return listed
 
 
 def merged_into(patient: Mapping[str, Any]) -> str | None:
@@ -102,7 +118,7 @@ def merged_into(patient: Mapping[str, Any]) -> str | None:
     >>> merged_into({"link": [{"type": "replaced-by", "other": {"reference": "Patient/2"}}]})
     '2'
     """
-    for item in patient.get("link") or ():
+    for item in _list(patient.get("link")):
         other = item.get("other") if isinstance(item, dict) and item.get("type") == "replaced-by" else None
         reference = other.get("reference") if isinstance(other, dict) else None
         at = literal(reference) if isinstance(reference, str) else None
@@ -124,9 +140,14 @@ def patients_of_study(study: str) -> Exchange[list[str]]:
     studies = yield from collect("ResearchStudy", [("identifier", study)])
     if not studies:
         raise UsageError("the server has no ResearchStudy of that identifier: name patients or a group")
+    if any(study not in {name for key in keys_of(held) for name in (key, key.partition("|")[2])} for held in studies):
+        raise BadAnswer("GET ResearchStudy: the server gave another study than the one asked for")
     found: list[str] = []
     for held in studies:
-        subjects = yield from collect("ResearchSubject", [("study", f"ResearchStudy/{held['id']}")])
+        place = f"ResearchStudy/{held['id']}"
+        subjects = yield from collect("ResearchSubject", [("study", place)])
+        if any(place not in references(row.get("study")) for row in subjects):
+            raise BadAnswer("GET ResearchSubject: the server gave subjects of another study than the one asked for")
         found += [identity for row in subjects if (identity := _person(row.get("individual") or row.get("subject")))]
     return list(dict.fromkeys(found))
 
@@ -136,8 +157,12 @@ def patients_of_group(group: str) -> Exchange[list[str]]:
     held = yield from read_one(f"Group/{group}")
     if held is None:
         raise UsageError("the server has no such Group")
-    members = [m for m in held.get("member") or () if isinstance(m, dict) and m.get("inactive") is not True]
+    members = [m for m in _list(held.get("member")) if isinstance(m, dict) and m.get("inactive") is not True]
     return list(dict.fromkeys(identity for m in members if (identity := _person(m.get("entity")))))
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _person(reference: Any) -> str | None:
@@ -158,13 +183,29 @@ class BulkRead:
 def read_bulk(
     runner: Runner, asked: Export, job: SavedJob, take: Take, keep: Keep | None = None, *, clock: Callable[[], float]
 ) -> BulkRead:
-    """Run an export and read its files; a file that is short, of another type or repeats a resource is an error."""
+    """Run an export and read its files; a file that is short, of another type or repeats a resource is an error.
+
+    An export that gave such a file is forgotten, or the next run would read the same one again.
+    """
     exported = runner.run_steps(export(asked, job, clock))
+    try:
+        return _read_files(exported, asked, take, keep)
+    except (BadAnswer, Incomplete):
+        job.remove()
+        raise
+
+
+def _read_files(exported: Exported, asked: Export, take: Take, keep: Keep | None) -> BulkRead:
     counts, seen = dict.fromkeys(asked.types, 0), set[tuple[str, str]]()
     findings = list(exported.findings)
     for output, path in exported.output:
-        counts.setdefault(output.type, 0)
-        for rows in _rows(output, path, seen):
+        is_asked = not asked.types or output.type in asked.types
+        if not is_asked:
+            findings.append(Finding("not-asked-for", output.type, expected="the types asked for", severity="warning", effect="not kept"))
+        for rows in rows_of(output, path, seen):
+            if not is_asked:
+                continue
+            counts.setdefault(output.type, 0)
             kept = [row for row in rows if keep(row)] if keep else rows
             counts[output.type] += len(kept)
             take(output.type, kept)
@@ -172,48 +213,5 @@ def read_bulk(
             findings.append(Finding("no-count", output.type, expected="a count in the export's manifest", severity="information"))
     for name in counts:
         take(name, [])
-    deleted = tuple(place for path in exported.deleted for place in _deleted(path))
+    deleted = tuple(place for path in exported.deleted for place in deletions(path))
     return BulkRead(Pulled(counts, {}, findings=tuple(findings)), deleted, exported.transaction_time)
-
-
-def _rows(output: Output, path: Path, seen: set[tuple[str, str]]) -> Iterator[list[Resource]]:
-    count, rows = 0, list[Resource]()
-    with path.open("rb") as stream:
-        for line in stream:
-            if not line.strip():
-                continue
-            row = _decoded(line, output.type)
-            if row.get("resourceType") != output.type or not isinstance(row.get("id"), str):
-                raise BadAnswer(f"GET $export: a file of {output.type} holds something else")
-            if (output.type, row["id"]) in seen:
-                raise Incomplete(f"GET $export: a {output.type} came twice")
-            seen.add((output.type, row["id"]))
-            rows.append(row)
-            count += 1
-            if len(rows) == LINES_AT_ONCE:
-                yield rows
-                rows = []
-    yield rows
-    if output.count is not None and count != output.count:
-        raise Incomplete(f"GET $export: {count} {output.type} came of {output.count}")
-
-
-def _decoded(line: bytes, resource_type: str) -> Resource:
-    try:
-        row = json.decode(line, "bulk file")
-    except InputError as error:
-        raise BadAnswer(f"GET $export: a line of {resource_type} is {error.findings[0].code.replace('-', ' ')}") from None
-    return row if isinstance(row, dict) else {}
-
-
-def _deleted(path: Path) -> Iterator[str]:
-    """The places that a file of deletions names: Bundles whose entries say DELETE."""
-    for line in path.read_bytes().splitlines():
-        bundle = _decoded(line, "deleted") if line.strip() else {}
-        for entry in bundle.get("entry") or ():
-            request = entry.get("request") if isinstance(entry, dict) else None
-            url = request.get("url") if isinstance(request, dict) and request.get("method") == "DELETE" else None
-            at = literal(url) if isinstance(url, str) else None
-            if at is None:
-                raise BadAnswer("GET $export: a file of deletions names something that is no deletion")
-            yield f"{at.type}/{at.id}"

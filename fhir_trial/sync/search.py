@@ -11,7 +11,7 @@ from urllib.parse import quote, urljoin, urlsplit
 from fhir_trial.errors import Finding, ServerError
 from fhir_trial.fhir import bundles, outcome
 from fhir_trial.fhir.http import Exchange, Request
-from fhir_trial.sync.failures import BadAnswer, Incomplete, read_object, shown_issues
+from fhir_trial.sync.failures import BadAnswer, Incomplete, checked_row, read_object, shown_issues
 
 Resource = dict[str, Any]
 Take = Callable[[str, list[Resource]], None]
@@ -162,9 +162,9 @@ class _Reading:
         if mode == "include":
             self._findings.append(Finding("included-row", self._type, expected="rows of the type asked for", severity="information"))
             return []
-        if resource.get("resourceType") != self._type or not isinstance(resource.get("id"), str):
-            raise BadAnswer(f"GET {self._type}: an entry is no {self._type} with an id")
-        return [resource]
+        if resource.get("resourceType") != self._type:
+            raise BadAnswer(f"GET {self._type}: an entry is no {self._type}")
+        return [checked_row(resource, f"GET {self._type}")]
 
     def _hear(self, resource: Resource) -> None:
         """Keep a warning; an error means that rows are missing."""

@@ -4,7 +4,6 @@ Generators that read no clock; secrets are in the requests they yield and nowher
 standalone launch, PKCE), RFC 6749, RFC 7523, RFC 7636.
 """
 
-import email.utils
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from jwt.exceptions import InvalidKeyError, PyJWTError
 
 from fhir_trial.errors import ConfigurationError, InputError
 from fhir_trial.fhir import json as fhir_json
-from fhir_trial.fhir.http import Exchange, Request, Response
+from fhir_trial.fhir.http import Exchange, Request, Response, moment
 from fhir_trial.sync.origin import Origin
 
 ASSERTION_SECONDS = 240
@@ -207,7 +206,5 @@ def _object(response: Response) -> dict[str, Any]:
 
 
 def _skew(response: Response, now: float) -> float:
-    try:
-        return email.utils.parsedate_to_datetime(response.header("Date") or "").timestamp() - now
-    except (TypeError, ValueError, OverflowError):
-        return 0.0
+    theirs = moment(response.header("Date"))
+    return theirs - now if theirs is not None else 0.0

@@ -8,8 +8,9 @@ from fhir_trial.mapping.keys import BASE
 from fhir_trial.progress import Progress, silent
 from fhir_trial.sync.decide import Choices
 from fhir_trial.sync.journal import Journal
+from fhir_trial.sync.order import references
 from fhir_trial.sync.plan import make_plan
-from fhir_trial.sync.pull import of_study, trial_types
+from fhir_trial.sync.pull import of_study, types_to_read
 from fhir_trial.sync.push import Report, apply
 from fhir_trial.sync.reading import patient_types, patients_of_study, read_patients, read_types
 from fhir_trial.trial.connection import Connection
@@ -50,9 +51,9 @@ def pull_study(study: str, connection: Connection, progress: Progress = silent) 
         types = patient_types(connection.info)
         read_patients(connection, connection.info, types, connection.run(patients_of_study(study)), take)
         return [row for rows in resources.values() for row in rows]
-    types = trial_types(connection.info)
+    types = types_to_read(connection.info)
     read_types(connection, types, take)
     ours = of_study(f"{BASE}sid/", study)
     kept = [row for name in types for row in resources.get(name, []) if ours(row)]
     places = {f"{resource['resourceType']}/{resource['id']}" for resource in kept}
-    return kept + [r for r in resources.get("Provenance", []) if any(t.get("reference") in places for t in r.get("target", ()))]
+    return kept + [row for row in resources.get("Provenance", []) if not places.isdisjoint(references(row.get("target")))]

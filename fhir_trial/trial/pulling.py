@@ -1,7 +1,6 @@
 """A server's resources into a local folder: anew, by bulk export, or only what changed since."""
 
 import datetime as dt
-import email.utils
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from fhir_trial.errors import Finding, UsageError
-from fhir_trial.fhir.http import Exchange, Request
+from fhir_trial.fhir.http import Exchange, Request, moment
 from fhir_trial.mapping.keys import BASE
 from fhir_trial.sync.bulk import Export, forget
 from fhir_trial.sync.changes import Changes, Update, changed_since, fetch_replacing
 from fhir_trial.sync.doctor import changes_by
 from fhir_trial.sync.folder import FolderWriter, Manifest, read_folder, read_manifest
 from fhir_trial.sync.order import place_of
-from fhir_trial.sync.pull import Keep, Pulled, of_study, trial_types
+from fhir_trial.sync.pull import Keep, Pulled, of_study, trial_types, types_to_read
 from fhir_trial.sync.reading import patient_types, patients_of_group, patients_of_study, read_bulk, read_patients, read_types
 from fhir_trial.sync.saved_job import SavedJob
 from fhir_trial.sync.search import Take
@@ -59,18 +58,18 @@ def pull_into(connection: Connection, folder: Path, wanted: Wanted) -> Read:
     with FolderWriter(folder) as writer:
         pulled, taken = _read(connection, folder, wanted, writer.take, taken)
         writer.finish(connection.fhir, wanted.study, connection.info.base_url, taken)
-    _forget(connection, folder, wanted)
-    return Read(pulled.counts, pulled.findings)
+    return Read(pulled.counts, (*pulled.findings, *_forget(connection, folder, wanted)))
 
 
 def server_time() -> Exchange[str]:
     """The server's time, as it says it; this machine's where it does not."""
     response = yield Request("GET", "metadata")
+    theirs = moment(response.header("Date"))
     try:
-        now = email.utils.parsedate_to_datetime(response.header("Date") or "").astimezone(dt.UTC)
-    except (TypeError, ValueError, OverflowError):
+        now = dt.datetime.fromtimestamp(theirs if theirs is not None else time.time(), dt.UTC)
+    except (ValueError, OverflowError, OSError):
         now = dt.datetime.now(dt.UTC)
-    return now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return now.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _keep(wanted: Wanted) -> Keep | None:
@@ -87,7 +86,7 @@ def _read(connection: Connection, folder: Path, wanted: Wanted, take: Take, take
     if info.profile.reads == "patient" or wanted.patients or wanted.group:
         types = patient_types(info, wanted.types)
         return read_patients(connection, info, types, _patients(connection, wanted), take), taken
-    return read_types(connection, trial_types(info, wanted.types), take, _keep(wanted)), taken
+    return read_types(connection, types_to_read(info, wanted.types), take, _keep(wanted)), taken
 
 
 def _patients(connection: Connection, wanted: Wanted) -> Sequence[str]:
@@ -114,10 +113,9 @@ _NOT_OF_PATIENTS = frozenset({"Organization", "ResearchStudy", "PlanDefinition",
 """Types that no patient's compartment has: a server may refuse them at that level."""
 
 
-def _forget(connection: Connection, folder: Path, wanted: Wanted) -> None:
-    """Delete the job of an export whose files are safely here."""
-    if wanted.bulk:
-        connection.run_steps(forget(SavedJob(folder, connection.info.base_url)))
+def _forget(connection: Connection, folder: Path, wanted: Wanted) -> tuple[Finding, ...]:
+    """Delete the job of an export whose files are safely here; what is to be known of that."""
+    return connection.run_steps(forget(SavedJob(folder, connection.info.base_url))).findings if wanted.bulk else ()
 
 
 def _update(connection: Connection, folder: Path, wanted: Wanted) -> Read:
@@ -138,8 +136,7 @@ def _update(connection: Connection, folder: Path, wanted: Wanted) -> Read:
             for batch in _batches(rows):
                 writer.take(resource_type, batch)
         writer.finish(manifest.fhir, manifest.study, manifest.source, taken)
-    _forget(connection, folder, wanted)
-    return Read(update.applied.counts(), tuple(update.applied.findings))
+    return Read(update.applied.counts(), (*update.applied.findings, *_forget(connection, folder, wanted)))
 
 
 def _manifest(connection: Connection, folder: Path) -> Manifest:

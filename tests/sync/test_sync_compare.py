@@ -17,6 +17,7 @@ SAME = {
     ),
     "member order": ('{"a":{"x":1,"y":2}}', '{"a":{"y":2,"x":1}}'),
     "trailing zeros": ('{"value":1.5}', '{"value":1.50}'),
+    "a number beyond reckoning": ('{"value":1e9999999}', '{"value":1E+9999999}'),
     "a whole number with a point": ('{"value":100}', '{"value":100.0}'),
     "a moment in another zone": ('{"issued":"2024-03-31T22:00:00Z"}', '{"issued":"2024-04-01T00:00:00.000+02:00"}'),
     "a tag the server added": (

@@ -1,17 +1,23 @@
 """Reading patient by patient and several searches at once: every row once, in one order, and nothing that the server refuses."""
 
+import json
 import time
 
 import pytest
 
 from fhir_trial.config import Server
 from fhir_trial.errors import ServerError, UsageError
-from fhir_trial.fhir.http import Request, run
+from fhir_trial.fhir.http import Request, Response, run
 from fhir_trial.sync.capability import discover
 from fhir_trial.sync.client import Client
+from fhir_trial.sync.failures import BadAnswer, Incomplete
+from fhir_trial.sync.locate import read_one
 from fhir_trial.sync.pull import TRIAL_TYPES
-from fhir_trial.sync.reading import patient_types, patients_of_group, patients_of_study, read_patients, read_types
+from fhir_trial.sync.reading import merged_into, patient_types, patients_of_group, patients_of_study, read_patients, read_types
+from fhir_trial.sync.retry import Policy
+from fhir_trial.testing.acts import hang, status
 from fhir_trial.testing.fault_server import FaultServer
+from fhir_trial.testing.faults import Fault
 from fhir_trial.testing.hospital import HospitalServer
 from fhir_trial.testing.memory_server import MemoryServer
 
@@ -164,3 +170,65 @@ def _failing_at(number: int, fails: int):
 
 def test_every_medication_resource_is_among_the_types():
     assert {"MedicationRequest", "MedicationStatement", "MedicationDispense", "MedicationAdministration"} <= set(TRIAL_TYPES)
+
+
+def test_patients_merged_into_others_without_end_are_an_error():
+    class Endless(MemoryServer):
+        def handle(self, request: Request) -> Response:
+            kind, _, number = request.url.partition("/p")
+            if kind != "Patient":
+                return super().handle(request)
+            other = {"reference": f"Patient/p{int(number) + 1}"}
+            held = {"resourceType": "Patient", "id": f"p{number}", "link": [{"type": "replaced-by", "other": other}]}
+            return Response(200, {}, json.dumps(held).encode())
+
+    server = Endless()
+    info = run(discover(server.base_url), server.handle)
+    with pytest.raises(Incomplete):
+        read_patients(InTurn(server), info, [], ["p0"], lambda *_: None)
+
+
+def test_what_is_about_another_patient_is_an_error():
+    server = hospital()
+    info = run(discover(server.base_url), server.handle)
+    server.held["ResearchSubject/0"]["individual"] = {"reference": "Patient/1"}
+    server.page = lambda path, query: MemoryServer.page(server, path, {})
+    with pytest.raises(BadAnswer, match="another patient"):
+        read_patients(InTurn(server), info, ["ResearchSubject"], ["1"], lambda *_: None)
+
+
+def test_another_resource_than_the_one_asked_for_is_an_error():
+    def another(_: Request) -> Response:
+        return Response(200, {}, b'{"resourceType":"Patient","id":"2"}')
+
+    with pytest.raises(BadAnswer, match="another Patient"):
+        run(read_one("Patient/1"), another)
+
+
+def test_another_study_than_the_one_asked_for_is_an_error():
+    server = hospital()
+    server.page = lambda path, query: MemoryServer.page(server, path, {})
+    with pytest.raises(BadAnswer, match="another study"):
+        run(patients_of_study("NCT2"), server.handle)
+    server.held["ResearchSubject/0"]["study"] = {"reference": "ResearchStudy/2"}
+    with pytest.raises(BadAnswer, match="another study"):
+        run(patients_of_study("NCT1"), server.handle)
+
+
+@pytest.mark.parametrize("strange", [5, "x", {"a": 1}, [5], [{"other": 5}], [{"type": "replaced-by", "other": {"reference": []}}], None])
+def test_links_and_members_of_any_shape_are_read(strange):
+    assert merged_into({"link": strange}) is None
+    answer = Response(200, {}, json.dumps({"resourceType": "Group", "id": "g", "member": strange}).encode())
+    assert run(patients_of_group("g"), lambda _: answer) == []
+
+
+def test_the_first_search_that_fails_ends_the_others():
+    def act(answer) -> None:
+        (hang() if "Patient" in answer.path else status(400))(answer)
+
+    server = FaultServer(Fault("one hangs, one fails", "page", act))
+    asked: list[str] = []
+    server.strikes = lambda request: asked.append(request.url) is None
+    with server.serving(), Client(Server("s", server.base_url), Policy(6.0)) as client, pytest.raises(ServerError):
+        read_types(client, ["Patient", "Observation"], lambda *_: None)
+    assert sum("Patient" in url for url in asked) <= 1
