@@ -44,6 +44,8 @@ def locate(
         resource = yield from read_one(at.get(place, place))
         if resource is not None:
             found.theirs[place] = resource
+        elif place in ours and server.searches(_type(place)):  # moved, or never where it was said to be
+            rest.append(place)
     scoped = [place for place in rest if _type(place) in server.profile.by_patient]
     yield from _by_patient([ours[place] for place in scoped], server, at, found)
     yield from _by_key([ours[place] for place in rest if place not in scoped], server, found)

@@ -12,17 +12,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fhir_trial.errors import ConfigurationError, Finding, PartlyDone, ServerError, Unreachable
-from fhir_trial.fhir import bundles, json
+from fhir_trial.fhir import bundles, json, outcome
 from fhir_trial.fhir.http import Exchange, Request, Response
-from fhir_trial.fhir.references import literal
+from fhir_trial.fhir.references import Literal, literal
 from fhir_trial.progress import Progress, silent
 from fhir_trial.sync.capability import ServerInfo
 from fhir_trial.sync.compare import differences, digest, keys_of
 from fhir_trial.sync.decide import Choices, Item, version_of
-from fhir_trial.sync.failures import BadAnswer, Interrupted, OutOfTime, issues, read_object, refusal
+from fhir_trial.sync.failures import BadAnswer, ForeignLink, Interrupted, OutOfTime, issues, read_object, refusal, resource_type
 from fhir_trial.sync.journal import Journal
 from fhir_trial.sync.locate import locate, moved, server_copy
 from fhir_trial.sync.order import chunks, groups, place_of, references
+from fhir_trial.sync.origin import Origin
 from fhir_trial.sync.plan import Plan, make_plan
 from fhir_trial.sync.search import search_url
 from fhir_trial.sync.synced import Synced, remembered
@@ -152,6 +153,7 @@ class _Work:
         for _ in range(_ROUNDS if items else 0):
             response, failure = yield from self._send(pending, as_transaction)
             if response is not None and _is_accepted(response, pending, as_transaction):
+                yield from self._note_place(pending[0], response)
                 self._done(pending)
                 return
             if response is not None and _is_rejected(response):
@@ -184,8 +186,6 @@ class _Work:
         accepted = _is_accepted(response, items, as_transaction)
         refused = _is_rejected(response) or response.status in _CONFLICT
         self._journal.close_request(number, "done" if accepted else "refused" if refused else "unknown", response.status)
-        if accepted and not as_transaction:
-            self._note_place(items[0], response)
         return response, _why_not(request, response)
 
     def _settle(self, items: Sequence[Item]) -> Exchange[list[Item]]:
@@ -257,12 +257,16 @@ class _Work:
     def _digest(self, item: Item) -> str | None:
         return self._synced(item).digests[0] if item.resource is not None else None
 
-    def _note_place(self, item: Item, response: Response) -> None:
-        """Remember where the server put what it gave an id of its own; where it does not say, the next run finds out."""
-        if item.action != "create" or item.identity == "client-id":
+    def _note_place(self, item: Item, response: Response) -> Exchange[None]:
+        """Remember where the server put what it gave an id of its own; where it does not say, it is looked for: others refer to it."""
+        if item.action != "create" or item.identity == "client-id" or item.resource is None:
             return
-        at = literal((response.header("Location") or response.header("Content-Location") or "").partition("?")[0])
-        if at is not None and at.type == item.type:
+        at = _place_in(response, self._server)
+        if at is None or at.type != item.type:
+            located = yield from locate([item.place], {item.place: item.resource}, self._plan.server, self._where)
+            found = located.theirs.get(item.place)
+            at = literal(place_of(found)) if found is not None else None
+        if at is not None:
             self._where[item.place] = f"{at.type}/{at.id}"
 
     def _set_aside(self, item: Item) -> None:
@@ -318,12 +322,27 @@ def _is_accepted(response: Response, items: Sequence[Item], as_transaction: bool
     if not response.is_success:
         return not as_transaction and response.status in (404, 410) and items[0].resource is None
     if not as_transaction:
-        return True
+        said = outcome.read(response.body)
+        return said is None or not said.is_failure
     try:
         answers = list(bundles.responses(read_object(Request("POST", ""), response, "Bundle")))
     except BadAnswer:
         return False
-    return len(answers) == len(items) and all(200 <= answer.status < 300 for answer in answers)
+    return len(answers) == len(items) and all(map(_is_about, answers, items))
+
+
+def _is_about(answer: bundles.EntryResponse, item: Item) -> bool:
+    """Whether an entry of a transaction's answer says that this item was done: 2xx, and no other place than its own."""
+    return 200 <= answer.status < 300 and (answer.id is None or f"{answer.type}/{answer.id}" == item.place)
+
+
+def _place_in(response: Response, base_url: str) -> Literal | None:
+    """The place that a create's answer names, if it is on the server itself."""
+    link = (response.header("Location") or response.header("Content-Location") or "").partition("?")[0]
+    try:
+        return literal(Origin.parse(base_url).resolve(link)) if link else None
+    except ForeignLink:
+        return None
 
 
 def _is_rejected(response: Response) -> bool:
@@ -333,5 +352,6 @@ def _is_rejected(response: Response) -> bool:
 
 def _why_not(request: Request, response: Response) -> Exception:
     if response.is_success:
-        return BadAnswer("POST server: the answer to the transaction is short or strange, and the server does not hold what was sent")
+        what = f"{request.method} {resource_type(request.url)}"
+        return BadAnswer(f"{what}: the answer is short, strange or an error with 2xx, and the server does not hold what was sent")
     return refusal(request, response)
