@@ -13,6 +13,7 @@ Messages carry no subject data: a value that was found stands in `Finding.found`
 """
 
 import importlib
+import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -59,6 +60,13 @@ class PartlyDone(FhirTrialError):
     """Stopped on the way; what is done is recorded and the work can be resumed."""
 
     exit_code = 5
+
+
+def of_database(place: str, what: str, error: sqlite3.Error) -> FhirTrialError:
+    """The error that one of SQLite's means: a full disk is `PartlyDone` and can be mended, anything else is a `ConfigurationError`."""
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        return PartlyDone(f"{place}: {what}: the disk is full or fails; run again to resume")
+    return ConfigurationError(f"{place}: {what} ({type(error).__name__})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,14 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from fhir_trial.errors import ConfigurationError, Finding
+from fhir_trial.errors import ConfigurationError, FhirTrialError, Finding, of_database
 
 FILE_NAME = "audit.sqlite"
 START = "0" * 64
@@ -95,7 +95,8 @@ class AuditLog:
         try:
             yield counts
         except BaseException as error:
-            self.record(f"{what} failed", error=type(error).__name__, **details, **counts)
+            with suppress(FhirTrialError):  # the deed's own error says more than that it could not be written down
+                self.record(f"{what} failed", error=type(error).__name__, **details, **counts)
             raise
         self.record(f"{what} done", **details, **counts)
 
@@ -137,6 +138,6 @@ class AuditLog:
                 db.execute(statement)
             yield db
         except sqlite3.Error as error:
-            raise ConfigurationError(f"{self.path}: the audit log cannot be used ({error})") from None
+            raise of_database(str(self.path), "the audit log cannot be used", error) from None
         finally:
             db.close()

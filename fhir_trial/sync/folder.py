@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -93,25 +94,25 @@ class FolderWriter:
         with disk(self.folder):
             for file in self._open.values():
                 _to_disk(file.stream)
-            (self.folder / MANIFEST).unlink(missing_ok=True)
-            entries = tuple(self._complete(resource_type) for resource_type in sorted(self._open))
-            for name in self._old - {entry.name for entry in entries}:
-                (self.folder / name).unlink(missing_ok=True)
+                file.stream.close()
+            entries = tuple(_entry(resource_type, self._open[resource_type]) for resource_type in sorted(self._open))
             empty = tuple(sorted(self._seen - set(self._open)))
             manifest = Manifest(schema=SCHEMA, fhir=fhir, study=study, source=source, files=entries, empty=empty, taken=taken)
-            part = self.folder / f"{MANIFEST}.part"
-            with part.open("wb") as stream:
+            # All that needs room on the disk comes before anything that was there is touched.
+            with (self.folder / f"{MANIFEST}.part").open("wb") as stream:
                 stream.write(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
                 _to_disk(stream)
-            part.replace(self.folder / MANIFEST)
+            self._put_in_place(entries)
         self._open = {}
         return manifest
 
-    def _complete(self, resource_type: str) -> FileEntry:
-        file, name = self._open[resource_type], f"{resource_type}.ndjson"
-        file.stream.close()
-        (self.folder / f"{name}.part").replace(self.folder / name)
-        return FileEntry(type=resource_type, name=name, count=file.count, sha256=file.hash.hexdigest())
+    def _put_in_place(self, entries: Sequence[FileEntry]) -> None:
+        (self.folder / MANIFEST).unlink(missing_ok=True)
+        for name in [entry.name for entry in entries]:
+            (self.folder / f"{name}.part").replace(self.folder / name)
+        for name in self._old - {entry.name for entry in entries}:
+            (self.folder / name).unlink(missing_ok=True)
+        (self.folder / f"{MANIFEST}.part").replace(self.folder / MANIFEST)
 
     def __enter__(self) -> "FolderWriter":
         """The writer itself."""
@@ -120,8 +121,10 @@ class FolderWriter:
     def __exit__(self, *_: object) -> None:
         """Take away what was not finished."""
         for resource_type, file in self._open.items():
-            file.stream.close()
+            with suppress(OSError):  # on a full disk, closing writes what is left and fails anew
+                file.stream.close()
             (self.folder / f"{resource_type}.ndjson.part").unlink(missing_ok=True)
+        (self.folder / f"{MANIFEST}.part").unlink(missing_ok=True)
 
 
 def write_folder(folder: Path | str, resources: Mapping[str, Iterable[Resource]], fhir: str, study: str | None = None) -> Manifest:
@@ -205,6 +208,10 @@ def _digested(lines: Iterable[bytes], digest: Any) -> Iterator[bytes]:
     for line in lines:
         digest.update(line)
         yield line
+
+
+def _entry(resource_type: str, file: _Open) -> FileEntry:
+    return FileEntry(type=resource_type, name=f"{resource_type}.ndjson", count=file.count, sha256=file.hash.hexdigest())
 
 
 def _old_files(folder: Path) -> set[str]:

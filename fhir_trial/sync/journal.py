@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from fhir_trial.errors import ConfigurationError, PartlyDone
+from fhir_trial.errors import ConfigurationError, PartlyDone, of_database
 from fhir_trial.sync.merge import Base
 from fhir_trial.sync.synced import Synced
 
@@ -80,9 +80,9 @@ class Journal:
         except sqlite3.Error as error:
             if hasattr(self, "_db"):
                 self._db.close()
-            busy = "locked" in str(error)
-            why = "another sync of it is running" if busy else f"it cannot be opened ({type(error).__name__})"
-            raise ConfigurationError(f"{self._path}: {why}") from None
+            if "locked" in str(error):
+                raise ConfigurationError(f"{self._path}: another sync of it is running") from None
+            raise of_database(self._path, "it cannot be opened", error) from None
         except ConfigurationError:
             self._db.close()
             raise

@@ -95,7 +95,12 @@ def test_a_command_tells_its_steps_on_stderr_and_its_data_on_stdout(command, fol
 
 
 def test_a_command_loads_what_it_needs_and_not_the_statistics_of_others():
-    script = "import sys; from fhir_trial.cli.main import run; run(['pull', '--help']); print(*sorted({'pandas', 'scipy', 'lxml'} & set(sys.modules)))"
+    script = """
+import sys
+from fhir_trial.cli.main import run
+run(["pull", "--help"])
+print(*sorted({"pandas", "scipy", "lxml"} & set(sys.modules)))
+"""
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == ""
 

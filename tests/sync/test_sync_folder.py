@@ -115,6 +115,21 @@ def test_a_full_disk_is_said_and_leaves_no_manifest(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("where", ["os.fsync", "msgspec.json.format"])
+def test_a_disk_that_is_full_at_the_end_leaves_the_folder_as_it_was(folder, monkeypatch, where: str):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with FolderWriter(folder) as writer:
+        writer.take("Patient", [{"resourceType": "Patient", "id": "other"}])
+        monkeypatch.setattr(f"fhir_trial.sync.folder.{where}", full)
+        with pytest.raises(PartlyDone, match="cannot be written"):
+            writer.finish("r4")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_lines_are_read_past_a_byte_order_mark_blank_lines_and_returns(tmp_path):
     (tmp_path / "Patient.ndjson").write_bytes(b'\xef\xbb\xbf{"resourceType":"Patient","id":"a"}\r\n\r\n{"resourceType":"Patient","id":"b"}')
     assert list(read_folder(tmp_path)) == ROWS["Patient"]

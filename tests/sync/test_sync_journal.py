@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-from fhir_trial.errors import ConfigurationError, PartlyDone
+from fhir_trial.errors import ConfigurationError, PartlyDone, of_database
 from fhir_trial.sync.journal import STEPS, Journal
 from fhir_trial.sync.merge import Base
 from fhir_trial.sync.synced import Synced
@@ -125,3 +125,15 @@ def test_a_migration_that_breaks_off_is_begun_anew(tmp_path, monkeypatch):
         Journal(path)
     monkeypatch.setattr("fhir_trial.sync.journal.STEPS", STEPS)
     Journal(path).close()
+
+
+def test_a_full_disk_is_no_matter_of_configuration():
+    db = sqlite3.connect(":memory:")
+    db.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(sqlite3.OperationalError) as full:
+        db.execute("CREATE TABLE t (a)")
+    assert isinstance(of_database("journal", "it cannot be opened", full.value), PartlyDone)
+    with pytest.raises(sqlite3.OperationalError) as wrong:
+        db.execute("no SQL")
+    assert isinstance(of_database("journal", "it cannot be opened", wrong.value), ConfigurationError)
+    db.close()
