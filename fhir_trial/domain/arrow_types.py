@@ -1,6 +1,25 @@
 """Arrow types that tables and views share, without what tables need beside them."""
 
+from decimal import Decimal
+
 import pyarrow as pa
 
-DECIMAL = pa.decimal128(38, 12)
+_PLACES = 12
+DECIMAL = pa.decimal128(38, _PLACES)
 """Every decimal column: exact, 26 digits before the point and 12 after it."""
+
+
+def is_held(number: Decimal) -> bool:
+    """Whether a decimal column holds a number as it stands.
+
+    >>> is_held(Decimal("1.50000000000000")), is_held(Decimal("0.3333333333333333")), is_held(Decimal("1e26"))
+    (True, False, False)
+    """
+    _, digits, exponent = number.as_tuple()
+    if not isinstance(exponent, int) or len(digits) > DECIMAL.precision:
+        return False
+    if number.is_zero():
+        return exponent < DECIMAL.precision - _PLACES
+    if not -_PLACES <= number.adjusted() < DECIMAL.precision - _PLACES:
+        return False
+    return exponent >= -_PLACES or not any(digits[_PLACES + exponent :])

@@ -27,8 +27,10 @@ def mark_synthetic(resource: Resource) -> Resource:
 
 def is_synthetic(resource: Mapping[str, Any]) -> bool:
     """Whether the resource carries HL7's label for test data."""
-    labels = (resource.get("meta") or {}).get("security") or ()
-    return any(label.get("code") == SYNTHETIC["code"] and label.get("system") == SYNTHETIC["system"] for label in labels)
+    meta = resource.get("meta")
+    labels = meta.get("security") if isinstance(meta, dict) else None
+    listed = [label for label in labels if isinstance(label, dict)] if isinstance(labels, list) else []
+    return any(label.get("code") == SYNTHETIC["code"] and label.get("system") == SYNTHETIC["system"] for label in listed)
 
 
 def to_resources(data: TrialData, fhir: str, findings: Findings) -> list[Resource]:

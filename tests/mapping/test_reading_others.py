@@ -261,3 +261,16 @@ def test_no_damage_is_a_crash_and_none_makes_a_resource_vanish(fhir):
         rows, findings = read(PATIENT | {"id": "other"}, resource, fhir=fhir)
         named = [f.place for f in findings] + [entity for entity in rows if entity not in ("patient", "subject")]
         assert named or len(rows["patient"]) == 2
+
+
+@pytest.mark.parametrize("value", ["0.3333333333333333", "1e26", "1e9999999", "-1e-400"])
+def test_a_number_that_no_column_holds_is_a_finding_and_no_failure(value: str):
+    held = observation("29463-7", valueQuantity=WEIGHT | {"value": Decimal(value)}, effectiveDateTime="2023-05-04")
+    data = from_resources([PATIENT, held], load_study("NCT05189483"), "r4")
+    assert data.rows("vital_sign") == []
+    assert "Observation/o1" in {f.place for f in data.findings if f.severity != "information"}
+
+
+@pytest.mark.parametrize("meta", [5, [], "x", {"security": 5}, {"security": ["x", {"code": []}]}, {"security": {"code": "HTEST"}}])
+def test_labels_of_any_shape_are_read(meta):
+    assert not from_resources([PATIENT | {"meta": meta}], load_study("NCT05189483"), "r4").synthetic
