@@ -105,6 +105,11 @@ class Diagnosis:
             yield "deleting: a resource is retracted by its status"
 
     def _to_mend(self) -> Iterator[str]:
+        answers = {one.answer for one in self.tried}
+        if "401" in answers:
+            yield "the server does not accept who we are (401): give a token that holds (--token), or a way to sign in"
+        if "403" in answers:
+            yield "what we may do does not cover some of these reads (403): ask for the scopes that SECURITY.md lists"
         if not self.server.research_store:
             yield "if this server may hold pseudonymous patients, declare it: research_store = true, or --research-store"
         if self.skew_seconds is not None and abs(self.skew_seconds) > SKEW_SECONDS:

@@ -81,7 +81,7 @@ class FolderWriter:
         self._seen.add(resource_type)
         with disk(self.folder):
             if rows and resource_type not in self._open:
-                self._open[resource_type] = _Open((self.folder / f"{resource_type}.ndjson.part").open("wb"))
+                self._open[resource_type] = _Open(_private(self.folder / f"{resource_type}.ndjson.part"))
             for row in rows:
                 file = self._open[resource_type]
                 line = json.encode(row) + b"\n"
@@ -220,6 +220,12 @@ def _old_files(folder: Path) -> set[str]:
     except InputError:
         return set()
     return {entry.name for entry in manifest.files if Path(entry.name).name == entry.name} if manifest else set()
+
+
+def _private(path: Path) -> IO[bytes]:
+    """A new file that only its owner reads: what stands in it is about people."""
+    path.unlink(missing_ok=True)
+    return os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb")
 
 
 def _to_disk(stream: IO[bytes]) -> None:

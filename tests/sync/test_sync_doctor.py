@@ -1,5 +1,7 @@
 """What is said of a server before anything is written there."""
 
+import pytest
+
 from fhir_trial.errors import Unreachable
 from fhir_trial.fhir.http import Request, Response, run
 from fhir_trial.sync.capability import discover
@@ -59,3 +61,10 @@ def test_only_reads_are_tried():
     diagnosis(server)
     assert server.writes == 0
     assert all(r.method == "GET" or r.url.endswith("/_search") for r in server.log)
+
+
+@pytest.mark.parametrize(("status", "said"), [(401, "does not accept who we are"), (403, "scopes")])
+def test_a_sign_in_that_is_refused_is_to_be_mended(status: int, said: str):
+    server = MemoryServer()
+    send = lambda request: server.handle(request) if request.url == "metadata" else Response(status)  # noqa: E731
+    assert any(said in text for text in diagnosis(server, send, research_store=True)["to mend"])

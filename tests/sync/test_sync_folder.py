@@ -1,6 +1,7 @@
 """A folder proves that it is whole, or says what is wrong with it."""
 
 import errno
+import stat
 
 import pytest
 
@@ -60,6 +61,10 @@ def test_a_kill_among_the_renames_leaves_no_manifest(folder, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             writer.finish("r4")
     assert read_manifest(folder) is None
+
+
+def test_only_its_owner_reads_what_is_about_people(folder):
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.glob("*.ndjson")} == {0o600}
 
 
 def test_files_of_the_time_before_do_not_stay(folder):
