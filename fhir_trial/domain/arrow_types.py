@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pyarrow as pa
 
-_PLACES = 12
-DECIMAL = pa.decimal128(38, _PLACES)
+_DIGITS, _PLACES = 38, 12
+DECIMAL = pa.decimal128(_DIGITS, _PLACES)
 """Every decimal column: exact, 26 digits before the point and 12 after it."""
 
 
@@ -16,10 +16,10 @@ def is_held(number: Decimal) -> bool:
     (True, False, False)
     """
     _, digits, exponent = number.as_tuple()
-    if not isinstance(exponent, int) or len(digits) > DECIMAL.precision:
+    if not isinstance(exponent, int) or len(digits) > _DIGITS:
         return False
     if number.is_zero():
-        return exponent < DECIMAL.precision - _PLACES
-    if not -_PLACES <= number.adjusted() < DECIMAL.precision - _PLACES:
+        return exponent < _DIGITS - _PLACES
+    if not -_PLACES <= number.adjusted() < _DIGITS - _PLACES:
         return False
     return exponent >= -_PLACES or not any(digits[_PLACES + exponent :])
