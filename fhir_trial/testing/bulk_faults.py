@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fhir_trial.fhir.http import Request, Response
-from fhir_trial.sync.limits import LIMIT_BYTES
 from fhir_trial.testing.acts import SUBJECT_DATA, outcome_answer
 
 Manifest = dict[str, Any]
@@ -159,7 +158,7 @@ BULK_FAULTS: dict[str, BulkFault] = {
         BulkFault("errors that are none", _named_file("error", "OperationOutcome", b'{"issue":5}'), error="Incomplete"),
         BulkFault("deletions that are none", _named_file("deleted", "Bundle", b'{"entry":5}'), error="BadAnswer"),
         BulkFault("a type that nobody asked for", _named_file("output", "Binary", b'{"resourceType":"Binary","id":"b"}'), recovers=True),
-        BulkFault("a line without end", _file(ndjson(b'{"resourceType":"' + b"x" * (LIMIT_BYTES + 1))), error="BadAnswer"),
+        BulkFault("a line without end", _file(ndjson(b'{"resourceType":"' + b"x" * 20_000_000)), error="BadAnswer"),
         BulkFault("a line of many values", _file(ndjson(b'{"a":[' + b"{}," * 600_000 + b"{}]}")), error="BadAnswer"),
         BulkFault("a member twice", _file(ndjson(b'{"resourceType":"Observation","id":"a","id":"b"}')), error="BadAnswer"),
         BulkFault("an id that is a path", _file(ndjson(b'{"resourceType":"Observation","id":"../b"}')), error="BadAnswer"),
