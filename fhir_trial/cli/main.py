@@ -1,8 +1,10 @@
 """The command line: its commands, and how a failure ends (exit codes of `fhir_trial.errors`; 130 when interrupted)."""
 
 import sys
+import traceback
 from collections.abc import Iterable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -83,9 +85,21 @@ def run(arguments: list[str] | None = None) -> int:
     except OSError as error:  # a folder that cannot be written, a file that cannot be read
         say(f"fhir-trial: {error.filename or 'input or output'}: {error.strerror or type(error).__name__}")
         return UsageError.exit_code
+    except Exception as error:
+        if sys.flags.dev_mode:
+            raise
+        return _fault(error)
     if code == INTERRUPTED:
         say("interrupted; run the same command again to go on")
     return code if isinstance(code, int) else 0
+
+
+def _fault(error: Exception) -> int:
+    """A fault of our own: where, and of what kind; its text and a traceback may quote subjects' data (`python -X dev` shows them)."""
+    ours = [frame for frame in traceback.extract_tb(error.__traceback__) if "fhir_trial" in frame.filename]
+    at = f" at {Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
+    say(f"fhir-trial: a fault of this program ({type(error).__name__}{at}): please report it")
+    return FhirTrialError.exit_code
 
 
 def _failed(error: FhirTrialError) -> int:

@@ -8,9 +8,13 @@ know is made of the resource's place, so that it stays the same whatever else is
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from functools import cache
 from typing import Any, NamedTuple
 
+import msgspec
+
+from fhir_trial.domain.arrow_types import is_held
 from fhir_trial.domain.entities import Entity, Medication, Subject
 from fhir_trial.errors import Finding, Findings
 from fhir_trial.fhir.versions import DEFAULT
@@ -55,6 +59,12 @@ def _readings(fhir: str) -> list[Reading]:
 def read_foreign(resources: Iterable[Json], study: str, findings: Findings, fhir: str = DEFAULT) -> Rows:
     """The rows of `study` in resources that others wrote, by entity; what was not read, and why, goes to `findings`."""
     return _Reader(plain(resources), study, findings).rows(load(fhir), _readings(fhir))
+
+
+def _is_held(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(_is_held(getattr(item, field.name)) for item in value for field in msgspec.structs.fields(item))
+    return not isinstance(value, Decimal) or is_held(value)
 
 
 class _Reader:
@@ -137,7 +147,16 @@ class _Reader:
         for path in set(reading.passed_over(resource)):
             self.unread[path] += 1
             self.first.setdefault(path, place)
-        return row
+        return self._held(row, place) if row is not None else None
+
+    def _held(self, row: Entity, place: str) -> Entity | None:
+        """The row without numbers that no column holds as they stand; None where it cannot be without them."""
+        lost = [field for field in msgspec.structs.fields(row) if not _is_held(getattr(row, field.name))]
+        whole = any(field.default is not None for field in lost)
+        for field in lost:
+            expected, effect = "a number of at most 26 digits before the point and 12 after it", "not read" if whole else "read without it"
+            self._say("number-not-held", place, field=field.name, expected=expected, effect=effect)
+        return None if whole else msgspec.structs.replace(row, **{field.name: None for field in lost})
 
     def _version(self, place: str) -> str | None:
         meta = self.resources[place].get("meta")

@@ -110,3 +110,14 @@ def test_without_a_command_every_command_is_named(capsys):
     shown = capsys.readouterr().out
     assert all(name in shown for name in COMMANDS)
     assert run(["no-such-command"]) == 2
+
+
+def test_a_fault_of_our_own_is_one_line_without_data(monkeypatch, capsys):
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("Zebulon Quimby")
+
+    monkeypatch.setattr("fhir_trial.cli.doctor.connect", broken)
+    assert run(["doctor", "--server", "http://127.0.0.1:1/fhir"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "KeyError at doctor.py:" in line
+    assert "Quimby" not in line
