@@ -44,7 +44,8 @@ def _as_quantity(value: Any) -> tuple[Decimal, str] | None:
     if isinstance(value, Quantity):
         return value.value, _unit(value.unit)
     if isinstance(value, dict) and is_number(value.get("value")):
-        return Decimal(value["value"]), _unit(value.get("code") or value.get("unit") or "1")
+        unit = value.get("code") or value.get("unit") or "1"
+        return (Decimal(value["value"]), _unit(unit)) if isinstance(unit, str) else None
     return (Decimal(value), "1") if is_number(value) else None
 
 

@@ -66,3 +66,9 @@ def test_every_invariant_is_run_or_says_why_not(fhir: str) -> None:
             left.add(f"{type_name}: {error}")
     assert left == set()
     assert {i.key for _, i in stated} >= NATIVE.keys() - {"ref-2", "cod-1", "ident-1", "obs-8"}  # those are R5's
+
+
+def test_a_unit_that_is_no_text_is_a_finding_of_a_range() -> None:
+    low, high = {"value": 1, "code": "d"}, {"value": 7, "code": {"reference": 5}}
+    found = validate({"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "valueRange": {"low": low, "high": high}})
+    assert any(f.field == "Observation.value.high.code" for f in found)
