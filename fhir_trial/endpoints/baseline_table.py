@@ -91,7 +91,7 @@ def _years(enrolled: pd.DataFrame, findings: Findings) -> Any:
 
 def _last(measured: pd.DataFrame | None, test: str | None, enrolled: pd.DataFrame, value: str = "value") -> Any:
     """The last measurement of each subject on or before the first dose, in m2, kg or cm; an undated one where there is no other."""
-    if measured is None or not len(measured):
+    if measured is None or not len(measured) or not len(enrolled):
         return np.full(len(enrolled), np.nan)
     rows = measured if test is None else measured[(measured["test"] == test).to_numpy(dtype=bool)]
     at = pd.Index(enrolled["subject"]).get_indexer(pd.Index(rows["subject"].astype(object)))
