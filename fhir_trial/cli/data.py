@@ -11,14 +11,17 @@ from fhir_trial.cli.output import BANNER, finding_row, say, say_findings, show, 
 from fhir_trial.endpoints.analyse import analyse, with_subgroups
 from fhir_trial.endpoints.outputs import summary
 from fhir_trial.errors import Findings, UsageError
+from fhir_trial.fhir.files import fhir_files
 from fhir_trial.fhir.versions import DEFAULT
 from fhir_trial.sources.conventions_file import chosen_conventions
 from fhir_trial.sources.sdtm.unwritten import unwritten
 from fhir_trial.sources.sdtm.write import write_sdtm
 from fhir_trial.sync.folder import MANIFEST, write_folder
+from fhir_trial.trial.apart import by_type
 from fhir_trial.trial.derived import Source, write_endpoints
-from fhir_trial.trial.opened import NOT_RESOURCES, read_source
-from fhir_trial.trial.resources import by_type, losses, to_resources
+from fhir_trial.trial.folder_reading import NOT_RESOURCES, is_fhir_folder
+from fhir_trial.trial.opened import read_source
+from fhir_trial.trial.resources import losses, to_resources
 from fhir_trial.validate import validate_files
 
 
@@ -93,6 +96,8 @@ def from_fhir(
     as_json: Json = False,
 ) -> int:
     """Write FHIR back as trial tables in SDTM; 1 when something could not be read."""
+    if folder.is_dir() and not is_fhir_folder(folder):
+        raise UsageError(f"{folder} holds no FHIR: expected files in .ndjson or .json (gzip too), in the folder itself, and no DM of SDTM")
     data = read_source(folder, study, fhir)
     paths = [str(path) for path in write_sdtm(data, out, form.value)]
     data.findings.extend(unwritten(data))
@@ -124,7 +129,7 @@ def _resource_files(paths: list[Path]) -> list[Path]:
     found = []
     for path in paths:
         ours = path.is_dir() and (path / MANIFEST).is_file()
-        found += [file for file in sorted(path.rglob("*.*json")) if file.name not in NOT_RESOURCES] if ours else [path]
+        found += [file for file in fhir_files(path) if file.name not in NOT_RESOURCES] if ours else [path]
     return found
 
 

@@ -15,7 +15,8 @@ from fhir_trial.privacy.pseudonyms import Pseudonyms
 from fhir_trial.sync.folder import folder_version
 from fhir_trial.trial.deidentified import REPORT, write_deidentified
 from fhir_trial.trial.digest import data_digest
-from fhir_trial.trial.opened import is_fhir_folder, read_source
+from fhir_trial.trial.folder_reading import is_fhir_folder
+from fhir_trial.trial.opened import read_source
 from fhir_trial.trial.purge import purge as remove
 from fhir_trial.trial.purge import stored
 

@@ -15,7 +15,9 @@ _NOT_JSON = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
 def opened(path: Path) -> IO[bytes]:
-    """The bytes of a file, unpacked where they are gzip, whatever the file is called."""
+    """The bytes of a file, unpacked where they are gzip, whatever the file is called; of a pipe, which is read only once, as they come."""
+    if not path.is_file():
+        return path.open("rb")
     with path.open("rb") as stream:
         is_packed = stream.read(2) == _GZIP
     return gzip.open(path, "rb") if is_packed else path.open("rb")  # type: ignore[return-value]

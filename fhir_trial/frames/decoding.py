@@ -13,7 +13,7 @@ import msgspec
 
 from fhir_trial.errors import Finding
 from fhir_trial.fhirpath.nodes import read
-from fhir_trial.frames.reading import GROUP, Decoded, Document, Lines, Piece, Unreadable
+from fhir_trial.frames.reading import GROUP, Decoded, Document, Lines, PassedOver, Piece, Unreadable
 
 _FAILURES = (msgspec.DecodeError, UnicodeError, RecursionError)
 
@@ -136,6 +136,8 @@ class Decoding:
                 yield from self._document(piece)
             case Decoded():
                 yield self._converted(piece)
+            case PassedOver():
+                yield Batch(findings=[beside(piece)])
             case Unreadable():
                 yield Batch(findings=[Finding("unreadable", piece.place, found=piece.reason, expected="a source that can be read")])
 
@@ -258,6 +260,16 @@ def _exact(value: Any) -> Any:
     if isinstance(value, list):
         return [_exact(item) for item in value]
     return Decimal(repr(value)) if isinstance(value, float) else value
+
+
+def beside(piece: PassedOver) -> Finding:
+    """What a folder holds beside the files that are read."""
+    if piece.is_folder:
+        effect = "not read: give it by itself, or a glob"
+        return Finding("passed-over", piece.place, expected="files, not folders", severity="warning", effect=effect)
+    return Finding(
+        "passed-over", piece.place, expected="a file that is neither hidden nor a pipe", severity="information", effect="not read"
+    )
 
 
 def _passed_over(finding: Finding) -> Finding:

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from fhir_trial.errors import UsageError
+from fhir_trial.fhir.files import LINES, fhir_files, passed_over, suffix
 from fhir_trial.fhir.ndjson import BOM, blocks, chunks, is_lines, is_whole, opened
 
 GROUP = 2000
 """Resources that are run at once where they come one by one."""
-_LINES = (".ndjson", ".jsonl")
-_DOCUMENTS = (".json",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,15 @@ class Unreadable:
     reason: str
 
 
-Piece = Lines | Document | Decoded | Unreadable
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """What stands in a folder beside its files, and is not read."""
+
+    place: str
+    is_folder: bool
+
+
+Piece = Lines | Document | Decoded | Unreadable | PassedOver
 
 
 def pieces(source: Any) -> Iterator[Piece]:
@@ -67,8 +74,7 @@ def pieces(source: Any) -> Iterator[Piece]:
     if isinstance(source, str) and source.lstrip("\ufeff \t\r\n").startswith(("{", "[")):
         yield from _text("text", source.encode("utf-8", "surrogatepass"))
     elif isinstance(source, str | Path):
-        for path in _files(source):
-            yield from _file(path, optional=Path(source).is_dir())
+        yield from _of_path(Path(source))
     elif isinstance(source, bytes | bytearray | memoryview):
         yield from _text("bytes", bytes(source))
     elif isinstance(source, Mapping):
@@ -183,32 +189,39 @@ def _text(place: str, data: bytes) -> Iterator[Piece]:
     yield from _content(place, [data])
 
 
-def _files(source: str | Path) -> list[Path]:
-    path = Path(source)
+def _of_path(path: Path) -> Iterator[Piece]:
     if path.is_dir():
-        found = sorted(each for each in path.iterdir() if _suffix(each) in _LINES + _DOCUMENTS)
+        yield from _of_folder(path)
     elif path.exists():
-        return [path]
+        yield from read_file(path, path.name)
     else:
-        found = sorted(Path(each) for each in glob.glob(str(source), recursive=True) if Path(each).is_file())
-    if not found:
-        raise UsageError(f"nothing to read at {source}")
-    return found
+        found = [each for each in map(Path, sorted(glob.glob(str(path), recursive=True))) if each.is_file()]
+        if not found:
+            raise UsageError(f"nothing to read at {path}")
+        for each in found:
+            yield from read_file(each, str(each))
 
 
-def _suffix(path: Path) -> str:
-    return Path(path.stem).suffix.lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
+def _of_folder(folder: Path) -> Iterator[Piece]:
+    files, beside = fhir_files(folder), passed_over(folder)
+    if not files:
+        inner = next((each.name for each in beside if each.is_dir()), None)
+        hint = f"; the folders in it are not read: give one of them ({inner}), or a glob" if inner is not None else ""
+        raise UsageError(f"nothing to read at {folder}{hint}")
+    for file in files:
+        yield from read_file(file, file.name, optional=True)
+    yield from (PassedOver(each.name, each.is_dir()) for each in beside)
 
 
-def _file(path: Path, optional: bool) -> Iterator[Piece]:
+def read_file(path: Path, place: str, optional: bool = False) -> Iterator[Piece]:
     """A file by its content, but for lines by their ending; one that breaks off gives what stood before."""
     try:
         with opened(path) as stream:
-            if _suffix(path) in _LINES:
-                yield from _lines(path.name, blocks(stream))
+            if suffix(path) in LINES:
+                yield from _lines(place, blocks(stream))
             else:
-                yield from _content(path.name, blocks(stream), optional)
+                yield from _content(place, blocks(stream), optional)
     except (EOFError, zlib.error, gzip.BadGzipFile):
-        yield Unreadable(path.name, "a damaged gzip file")
+        yield Unreadable(place, "a damaged gzip file")
     except OSError as error:
-        yield Unreadable(path.name, error.strerror or type(error).__name__)
+        yield Unreadable(place, error.strerror or type(error).__name__)

@@ -18,6 +18,8 @@ DATE_TYPES = frozenset({"date", "dateTime", "instant"})
 
 UCUM = "http://unitsofmeasure.org"
 
+# What `str` makes of an integer of 64 bits, and nothing else that `int` takes: spaces, underscores, digits of other scripts.
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 _DATE_TIME = re.compile(r"\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2}))?)?)?")
 
 
@@ -147,10 +149,9 @@ def key_part(text: str | None, python_type: Any) -> Any:
     """One part of a key as its field's type; `BadValue` where it cannot be."""
     if text is None or python_type is not int:
         return text
-    try:
-        return int(text)
-    except ValueError:
-        raise BadValue(text, "an integer") from None
+    if not _INTEGER.fullmatch(text):
+        raise BadValue(text, "an integer as it is written in a key")
+    return int(text)
 
 
 def one_way_codec(table: Mapping[str, str]) -> Codec:

@@ -13,7 +13,7 @@ from fhir_trial.mapping.compile import Compiled
 from fhir_trial.mapping.decode import decode_tables
 from fhir_trial.mapping.errors import BadValue
 from fhir_trial.mapping.keys import join_key, logical_id, split_key, system_of
-from fhir_trial.mapping.reader import Known, build, compile_reader
+from fhir_trial.mapping.reader import Known, build, compile_reader, objects_in
 from fhir_trial.mapping.tree import Node, has_fields
 from fhir_trial.mapping.views import entity_views
 from fhir_trial.mapping.writer import Json, Problems, compile_writer
@@ -181,7 +181,7 @@ def _constant_check(root: Node) -> Callable[[Json], bool]:
         return (
             all(node.get(name) == value for name, value in plain)
             and all(inner(child if isinstance(child := node.get(name), Mapping) else {}) for name, inner in objects)  # type: ignore[arg-type]
-            and all(any(isinstance(i, dict) and meets(i) for i in node.get(name) or ()) for name, meets in fixed)
+            and all(any(map(meets, objects_in(node.get(name)))) for name, meets in fixed)
         )
 
     return check

@@ -202,7 +202,7 @@ def _modifiers(resource: Json) -> str | None:
 
 def _is_event_status(extension: Json) -> bool:
     ours = str(extension.get("url")).endswith("ae-research-backport-ig/StructureDefinition/status")
-    return ours and extension.get("valueCode") not in RETRACTED
+    return ours and str(extension.get("valueCode")) not in RETRACTED
 
 
 def _status(resource: Json) -> str | None:

@@ -8,6 +8,24 @@ from typing import Any
 
 Json = dict[str, Any]
 
+MOST_LEVELS = 100
+"""How deep a resource may nest: deeper than anybody records, and less than what a walk through it can bear."""
+
+
+def is_deep(resource: Json) -> bool:
+    """Whether a resource nests deeper than `MOST_LEVELS`.
+
+    >>> is_deep({"resourceType": "Patient", "name": [{"given": ["Anna"]}]})
+    False
+    """
+    level: list[Any] = [resource]
+    for _ in range(MOST_LEVELS):
+        inside = [item for value in level for item in (value.values() if isinstance(value, dict) else value)]
+        level = [item for item in inside if isinstance(item, dict | list)]
+        if not level:
+            return False
+    return True
+
 
 def place_of(resource: Json) -> str:
     """`Type/id` of a resource.
@@ -33,8 +51,8 @@ def _apart(resource: Json) -> Iterator[Json]:
     contained = {f"#{c['id']}": c for c in _objects(resource.get("contained")) if isinstance(c.get("id"), str)}
     names = {local: f"{c.get('resourceType')}/{resource['id']}.{c['id']}" for local, c in contained.items()}
     for local, inner in contained.items():
-        yield _worded(_whole(inner | {"id": names[local].partition("/")[2]}, names))
-    own = _worded(_whole({name: value for name, value in resource.items() if name != "contained"}, names))
+        yield _worded(renamed(inner | {"id": names[local].partition("/")[2]}, names))
+    own = _worded(renamed({name: value for name, value in resource.items() if name != "contained"}, names))
     parts = list(_components(own))
     yield from parts or [own]
 
@@ -58,14 +76,18 @@ def _objects(value: Any) -> list[Json]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def _whole(value: Any, names: dict[str, str]) -> Any:
-    """The value with references to contained resources by the places these have now."""
+def renamed(value: Any, names: dict[str, str]) -> Any:
+    """The value with the references that `names` has by the places which they mean.
+
+    >>> renamed({"subject": {"reference": "urn:uuid:1"}}, {"urn:uuid:1": "Patient/p"})
+    {'subject': {'reference': 'Patient/p'}}
+    """
     if isinstance(value, dict):
-        changed = {name: _whole(item, names) for name, item in value.items()}
+        changed = {name: renamed(item, names) for name, item in value.items()}
         if isinstance(reference := changed.get("reference"), str) and reference in names:
             changed["reference"] = names[reference]
         return changed
-    return [_whole(item, names) for item in value] if isinstance(value, list) else value
+    return [renamed(item, names) for item in value] if isinstance(value, list) else value
 
 
 def _worded(value: Any) -> Any:

@@ -226,7 +226,7 @@ def _told_apart(name: str, member: str, readers: Mapping[str, Take]) -> Take:
         if name not in node:
             return
         found: dict[str, list[Json]] = {}
-        for child in _objects(node[name]):
+        for child in objects_in(node[name]):
             value = child.get(member)
             if type(value) is str and value in readers:
                 found.setdefault(value, []).append(child)
@@ -245,7 +245,7 @@ def _item(name: str, item: Item, members: Mapping[str, type[Entity]]) -> Take:
     def take(node: Json, values: dict[str, Any], problems: Problems, known: Known) -> None:
         if name not in node:
             return
-        found = [child for child in _objects(node[name]) if matches(child)]
+        found = [child for child in objects_in(node[name]) if matches(child)]
         if len(found) > 1:
             problems.append((name, BadValue(len(found), "one item that the rule's filter matches")))
         elif found:
@@ -254,7 +254,7 @@ def _item(name: str, item: Item, members: Mapping[str, type[Entity]]) -> Take:
     return take
 
 
-def _objects(value: Any) -> list[Json]:
+def objects_in(value: Any) -> list[Json]:
     """The objects of a list; a single object where a server unboxed it."""
     if type(value) is list:
         return [item for item in value if type(item) is dict]
@@ -266,7 +266,7 @@ def _repeat(name: str, repeat: Repeat, members: Mapping[str, type[Entity]]) -> T
 
     def take(node: Json, values: dict[str, Any], problems: Problems, known: Known) -> None:
         rows = []
-        for child in _objects(node.get(name)):
+        for child in objects_in(node.get(name)):
             if not matches(child):
                 continue
             found: dict[str, Any] = {}

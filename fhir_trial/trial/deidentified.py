@@ -10,7 +10,8 @@ from fhir_trial.fhir import json
 from fhir_trial.privacy.deidentify import Report
 from fhir_trial.sources.sdtm.write import write_sdtm
 from fhir_trial.sync.folder import write_folder
-from fhir_trial.trial.resources import by_type, to_resources
+from fhir_trial.trial.apart import by_type
+from fhir_trial.trial.resources import to_resources
 
 REPORT = "deidentification.json"
 

@@ -24,12 +24,13 @@ from fhir_trial.sources.sdtm.read import read_sdtm
 from fhir_trial.sources.study_file import load_study
 from fhir_trial.sync.folder import write_folder
 from fhir_trial.sync.journal import Journal
+from fhir_trial.trial.apart import by_type
 from fhir_trial.trial.changes import Change, changes
 from fhir_trial.trial.connection import Connection, connect, connect_embedded
 from fhir_trial.trial.derived import Source, write_endpoints
 from fhir_trial.trial.exchange import pull_study, push_all
 from fhir_trial.trial.publish import result_resources
-from fhir_trial.trial.resources import by_type, from_resources, losses, to_resources
+from fhir_trial.trial.resources import from_resources, losses, to_resources
 
 T = TypeVar("T")
 

@@ -1,97 +1,29 @@
 """A study with somewhere to read it from: a server, a folder of FHIR, or a folder of SDTM."""
 
 import datetime as dt
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from fhir_trial import config
 from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.domain.tables import TrialData
 from fhir_trial.endpoints.analyse import Results, analyse
 from fhir_trial.endpoints.conventions import Conventions
-from fhir_trial.errors import ConfigurationError, Finding, Findings, InputError, UsageError
-from fhir_trial.fhir.bundles import resources
-from fhir_trial.fhir.json import ambiguities, decode
+from fhir_trial.errors import ConfigurationError, Findings, UsageError
 from fhir_trial.fhir.versions import DEFAULT
 from fhir_trial.progress import Progress, silent
 from fhir_trial.sources.odm_rows import read_odm_data
 from fhir_trial.sources.sdtm.read import OnError, read_sdtm
 from fhir_trial.sources.study_file import load_study
 from fhir_trial.sync.decide import Choices
-from fhir_trial.sync.folder import folder_version, read_folder, read_manifest
+from fhir_trial.sync.folder import folder_version, read_manifest
 from fhir_trial.sync.journal import Journal
 from fhir_trial.sync.push import Report
 from fhir_trial.trial.connection import connect
 from fhir_trial.trial.derived import Source
 from fhir_trial.trial.exchange import pull_study, push_all
+from fhir_trial.trial.folder_reading import is_fhir_folder, read_resources
 from fhir_trial.trial.publish import result_resources
 from fhir_trial.trial.resources import from_resources
-
-NOT_RESOURCES = frozenset({"manifest.json", "loss.json", "deidentification.json"})
-"""Files of a folder of FHIR that are no resources."""
-
-
-def is_fhir_folder(folder: Path) -> bool:
-    """Whether a folder holds FHIR (NDJSON as `pull` and `to-fhir` write it, or Bundles in .json), rather than SDTM (which has a DM)."""
-    if read_manifest(folder) is not None:
-        return True
-    return not any(path.stem.lower() == "dm" for path in folder.iterdir()) and (any(folder.glob("*.ndjson")) or any(_bundles(folder)))
-
-
-def _bundles(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.glob("*.json")) if path.name not in NOT_RESOURCES)
-
-
-def read_resources(folder: Path, findings: Findings) -> Iterator[dict[str, Any]]:
-    """Every resource of a folder of FHIR: those of NDJSON files, and of Bundles and single resources in .json files.
-
-    What stands in a .json file and is no resource goes to `findings`; an NDJSON file with such a line is refused with an `InputError`.
-    """
-    if read_manifest(folder) is not None or any(folder.glob("*.ndjson")):
-        yield from read_folder(folder)
-    for path in _bundles(folder):
-        try:
-            data = path.read_bytes()
-            document = decode(data, path.name)
-            findings.extend(ambiguities(data, document, path.name))
-        except InputError as error:
-            findings.extend(error.findings)
-            continue
-        if not _is_resource(document):
-            findings.add(Finding("no-resource", path.name, expected="a Bundle or a resource", effect="the file is not read"))
-        elif document["resourceType"] != "Bundle":
-            yield document
-        else:
-            yield from filter(_is_resource, resources(_named(document)))
-            _report_entries(document, path.name, findings)
-
-
-def _named(bundle: dict[str, Any]) -> dict[str, Any]:
-    """The Bundle with an id for each resource that has none but stands under a `urn:uuid:`, by which others refer to it."""
-    entries = bundle.get("entry")
-    for entry in entries if isinstance(entries, list) else ():
-        resource, url = (entry.get("resource"), entry.get("fullUrl")) if isinstance(entry, dict) else (None, None)
-        if isinstance(resource, dict) and "id" not in resource and isinstance(url, str) and url.startswith("urn:uuid:"):
-            resource["id"] = url.removeprefix("urn:uuid:")
-    return bundle
-
-
-def _is_resource(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("resourceType"), str)
-
-
-def _report_entries(document: dict[str, Any], place: str, findings: Findings) -> None:
-    """A finding for each entry that is no object or holds no resource where it should: none is passed over in silence."""
-    entries = document.get("entry", [])
-    if not isinstance(entries, list):
-        findings.add(Finding("no-resource", place, field="entry", expected="an array", effect="no entry is read"))
-        return
-    for number, entry in enumerate(entries, 1):
-        if not isinstance(entry, dict) or not ("resource" not in entry or _is_resource(entry["resource"])):
-            findings.add(
-                Finding("no-resource", place, number, "entry", expected="an entry with a resource", effect="the entry is not read")
-            )
 
 
 def folder_study(folder: Path, asked: str | Path | None) -> StudyDefinition:

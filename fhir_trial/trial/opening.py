@@ -5,10 +5,11 @@ from typing import Any
 
 from fhir_trial.errors import Findings, UsageError
 from fhir_trial.sync.locate import read_one
+from fhir_trial.trial.apart import Resource
 from fhir_trial.trial.connection import Connection, connect
+from fhir_trial.trial.folder_reading import is_fhir_folder, read_resources
 from fhir_trial.trial.lineage import RESOURCE, VERSION
-from fhir_trial.trial.opened import OpenTrial, is_fhir_folder, read_resources
-from fhir_trial.trial.resources import Resource
+from fhir_trial.trial.opened import OpenTrial
 
 
 def open_resource(opened: OpenTrial, row: Mapping[str, Any] | str) -> Resource:

@@ -16,8 +16,9 @@ from fhir_trial.errors import Findings
 from fhir_trial.mapping import load
 from fhir_trial.mapping.codecs import base_type
 from fhir_trial.mapping.keys import BASE
+from fhir_trial.trial.apart import Resource
 from fhir_trial.trial.digest import data_digest
-from fhir_trial.trial.resources import Resource, mark_synthetic
+from fhir_trial.trial.resources import mark_synthetic
 
 DIGITS = 12
 """Significant digits of a figure: beyond them machines differ."""

@@ -11,10 +11,10 @@ from fhir_trial.domain.tables import TrialData, to_table
 from fhir_trial.errors import Finding, Findings
 from fhir_trial.frames import run_view
 from fhir_trial.mapping import RuleMapping, load
-from fhir_trial.mapping.foreign import is_ours, read_foreign
+from fhir_trial.mapping.foreign import read_foreign
+from fhir_trial.trial.apart import Resource, apart, labels, of_resources
 from fhir_trial.trial.lineage import foreign_lineage, lineage_table
-
-Resource = dict[str, Any]
+from fhir_trial.trial.taken import held_rows, of_the_study
 
 SYNTHETIC = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActReason", "code": "HTEST", "display": "test health data"}
 """The security label of every resource that is about no real person."""
@@ -27,10 +27,7 @@ def mark_synthetic(resource: Resource) -> Resource:
 
 def is_synthetic(resource: Mapping[str, Any]) -> bool:
     """Whether the resource carries HL7's label for test data."""
-    meta = resource.get("meta")
-    labels = meta.get("security") if isinstance(meta, dict) else None
-    listed = [label for label in labels if isinstance(label, dict)] if isinstance(labels, list) else []
-    return any(label.get("code") == SYNTHETIC["code"] and label.get("system") == SYNTHETIC["system"] for label in listed)
+    return any(all(label.get(name) == SYNTHETIC[name] for name in ("system", "code")) for label in labels(resource))
 
 
 def to_resources(data: TrialData, fhir: str, findings: Findings) -> list[Resource]:
@@ -53,36 +50,39 @@ def from_resources(resources: Iterable[Resource], study: StudyDefinition, fhir: 
     """
     mapping = load(fhir, study)
     findings = Findings()
-    types, foreign = _apart(resources)
+    types, foreign = apart(resources, findings)
     tables, lineage, taken = {}, {}, _of_results(mapping, types)
+    noticed = Findings()
     of_entity = _by_entity(mapping, types)
     for entity in (name for name in mapping if name not in RESULT_ENTITIES):
         rules = mapping[entity]
         own = of_entity.get(entity, [])
-        raw = {name: run_view(view, own, fhir, bad="skip", findings=findings) for name, view in rules.views().items()}
+        raw = {name: _raw(view, own, fhir, noticed) for name, view in rules.views().items()}
         taken.update(f"{rules.resource_type}/{id_}" for id_ in raw[entity]["resource_id"].to_pylist())
-        table = rules.decode(raw, findings)
+        table = rules.decode(raw, noticed)
         if table.num_rows:
             tables[entity] = table
             lineage[entity] = lineage_table(rules.resource_type, raw[entity])
-    findings.extend(_left(types, taken))
-    for entity, rows in read_foreign(foreign, study.id, findings, fhir).items():
+    findings.extend(dict.fromkeys(noticed))
+    findings.extend(_left(types, taken | {finding.place for finding in noticed if finding.severity == "error"}))
+    for entity, read in read_foreign(foreign, study.id, findings, fhir).items():
+        rows = held_rows(read, ENTITIES[entity], findings)
         table = to_table([found.row for found in rows], ENTITIES[entity])
         tables[entity] = pa.concat_tables([tables[entity], table]) if entity in tables else table
         told = foreign_lineage([(mapping[entity].key(found.row), found.place, found.version) for found in rows])
         lineage[entity] = pa.concat_tables([lineage[entity], told]) if entity in lineage else told
+    tables = of_the_study(tables, lineage, study.id, mapping, findings)
     synthetic = any(is_synthetic(resource) for of_type in (*types.values(), foreign) for resource in of_type)
     cutoffs = tables["study"]["data_cutoff"].to_pylist() if "study" in tables else [None]
     return TrialData(study, tables, synthetic, findings, cutoffs[0], lineage)
 
 
-def _apart(resources: Iterable[Resource]) -> tuple[dict[str, list[Resource]], list[Resource]]:
-    """Ours by type, and what others wrote; a Provenance has no identifier, and is ours where a rule of ours knows it."""
-    ours: list[Resource] = []
-    foreign: list[Resource] = []
-    for resource in resources:
-        (ours if is_ours(resource) or resource["resourceType"] == "Provenance" else foreign).append(resource)
-    return by_type(ours), foreign
+def _raw(view: Resource, of_type: list[Resource], fhir: str, noticed: Findings) -> pa.Table:
+    """A view's table over resources, with the findings under the resources' own names."""
+    said = Findings()
+    table = run_view(view, of_type, fhir, bad="skip", findings=said)
+    noticed.extend(of_resources(said, of_type))
+    return table
 
 
 def _by_entity(mapping: RuleMapping, types: Mapping[str, list[Resource]]) -> dict[str, list[Resource]]:
@@ -108,14 +108,6 @@ def _left(types: Mapping[str, list[Resource]], taken: set[str]) -> Iterator[Find
             first = f"{resource_type}/{left[0].get('id', '?')}"
             expected = "resources that a rule of the mapping reads, and that are final and not entered in error"
             yield Finding("not-read", first, found=f"{len(left)} of {len(of_type)} {resource_type}", expected=expected, severity="warning")
-
-
-def by_type(resources: Iterable[Resource]) -> dict[str, list[Resource]]:
-    """The resources of each type, in the order in which the types first appear."""
-    found: dict[str, list[Resource]] = {}
-    for resource in resources:
-        found.setdefault(resource["resourceType"], []).append(resource)
-    return found
 
 
 def losses(data: TrialData, fhir: str, findings: Findings) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from fhir_trial.frames.reading import Document, Lines
 from fhir_trial.frames.spark import arrow_only, ddl, mapped, text_frame
 from fhir_trial.frames.spark_rows import Refused, text_of
 from fhir_trial.mapping.foreign import is_ours
-from fhir_trial.trial.resources import Resource, from_resources
+from fhir_trial.trial.apart import Resource
+from fhir_trial.trial.resources import from_resources
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -173,7 +173,7 @@ def test_bad_lines_of_a_file_are_reported_together(command, tmp_path):
     (tmp_path / "Patient.ndjson").write_text('{"resourceType":"Patient"}\n{bad\n[]\n')
     said = command("from-fhir", tmp_path, "--study", STUDY, "--fhir", "r4", "--out", tmp_path / "out")
     assert said.code == 1
-    assert "line 2: not json" in said.err
+    assert "Patient.ndjson row 2: not json" in said.err
     assert "row 3: not a resource" in said.err
 
 

@@ -54,3 +54,17 @@ def test_a_folder_of_others_gives_sdtm_and_findings(folder, tmp_path, capsys):
     with (tmp_path / "out" / "dm.csv").open() as file:
         (person,) = csv.DictReader(file)
     assert (person["SEX"], person["BRTHDTC"]) == ("M", "1950-04")
+
+
+def test_endpoints_of_people_of_whom_nobody_enrolled_are_findings(folder, tmp_path, capsys):
+    assert run(["endpoints", str(folder), "--study", "NCT05189483", "--fhir", "r4", "--out", str(tmp_path / "out"), "--json"]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert "no-start-date" in {finding["code"] for finding in said["findings"]}
+    with (tmp_path / "out" / "baseline.csv").open() as file:
+        assert list(csv.DictReader(file)) == []
+
+
+def test_from_fhir_of_a_folder_without_fhir_is_a_usage_error(tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("no FHIR")
+    assert run(["from-fhir", str(tmp_path), "--study", "NCT05189483", "--fhir", "r4", "--out", str(tmp_path / "out")]) == 2
+    assert "holds no FHIR" in capsys.readouterr().err
