@@ -25,7 +25,10 @@ def check(path: Path, shapes: Shapes, context: str | Kind, variables: Mapping[st
     """
     kind = Kind((context,)) if isinstance(context, str) else context
     root = root or "".join(kind.types[:1])
-    return _Checker(path.text, shapes, root, {"context": kind, **(variables or {})}).visit(path.root, kind)
+    try:
+        return _Checker(path.text, shapes, root, {"context": kind, **(variables or {})}).visit(path.root, kind)
+    except RecursionError:
+        raise FhirPathError(path.text, 0, "unreadable-expression", "too many steps or operators in a row") from None
 
 
 class _Checker:
@@ -133,6 +136,7 @@ class _Checker:
 
     def call(self, node: Call, context: Kind) -> Typed:
         base = self.visit(node.base, context) if node.base is not None else Typed(Variable("$this", node.position), context.one())
+        self._keyed(node, base.kind)
         if node.name in TYPED:
             self._arity(node, TYPED[node.name])
             return self.typed_call(node, base)
@@ -146,6 +150,13 @@ class _Checker:
         self._arity(node, entry)
         parts = (base, *(self.visit(argument, context) for argument in node.arguments))
         return Typed(node, self._result(entry, base.kind, parts[1:]), parts)
+
+    def _keyed(self, node: Call, base: Kind) -> None:
+        """The functions that make keys of resources and References are asked of nothing else: they would find nothing, and say nothing."""
+        known = {"getResourceKey": {*self.shapes.resource_types, *ANY_RESOURCE}, "getReferenceKey": {"Reference"}}.get(node.name)
+        if known is not None and base.types and known.isdisjoint(base.types):
+            wanted = "resource" if node.name == "getResourceKey" else "Reference"
+            raise self.fail(node, "impossible-type", f"this is {_words(base)}, and {node.name}() is for a {wanted}")
 
     def _each_parts(self, node: Call, base: Typed, context: Kind) -> tuple[Typed, ...]:
         if node.name == "iif":

@@ -70,7 +70,10 @@ def compile_path(
 
 def compile_typed(path: Path, typed: Typed, shapes: Shapes) -> CompiledPath:
     """The closures of a tree that is typed already."""
-    return CompiledPath(path.text, typed, closure(typed, shapes))
+    try:
+        return CompiledPath(path.text, typed, closure(typed, shapes))
+    except RecursionError:
+        raise FhirPathError(path.text, 0, "unreadable-expression", "too many steps or operators in a row") from None
 
 
 def plain(item: Any) -> Any:

@@ -1,6 +1,7 @@
 """Pieces of a source to resources in the shape that a view's loop reads; what cannot be decoded is named and left out."""
 
 import gc
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -277,25 +278,39 @@ def _passed_over(finding: Finding) -> Finding:
 
 
 def _finding(error: Exception, place: tuple[str, int | None]) -> Finding:
-    code, expected = next(describe(error) for kind, describe in _REASONS if isinstance(error, kind))
-    return Finding(code, *place, expected=expected)
+    describe = next(describe for kind, describe in _REASONS if isinstance(error, kind))
+    code, field, found, expected = describe(error)
+    return Finding(code, *place, field, found, expected)
 
 
-def _shape(error: Exception) -> tuple[str, str]:
+_Described = tuple[str, str | None, str | None, str]
+"""A finding's code, field, what was found and what was expected."""
+_WRONG_TYPE = re.compile(r"Expected `([^`]+)`, got `([^`]+)`(?: - at `\$\.?([^`]*)`)?")
+_TYPES = {"str": "text", "int": "a whole number", "float": "a number", "decimal": "a number", "bool": "true or false"} | {
+    "array": "an array",
+    "object": "an object",
+}
+
+
+def _shape(error: Exception) -> _Described:
+    said = _WRONG_TYPE.match(str(error))
     if "resourceType" in str(error) or ("`$`" not in str(error) and " - at" not in str(error)):
-        return "not-a-resource", "an object with a resourceType"
-    return "unexpected-shape", str(error)
+        return "not-a-resource", None, None, "an object with a resourceType"
+    if said is None:
+        return "unexpected-shape", None, None, str(error)
+    expected = " or ".join(_TYPES.get(name, name) for name in said[1].split(" | ") if name != "null")
+    return "unexpected-shape", said[3] or None, _TYPES.get(said[2], said[2]), expected
 
 
-def _syntax(error: Exception) -> tuple[str, str]:
-    return ("truncated" if "truncated" in str(error) else "not-json"), str(error)
+def _syntax(error: Exception) -> _Described:
+    return ("truncated" if "truncated" in str(error) else "not-json"), None, None, f"JSON in UTF-8 ({error})"
 
 
-_REASONS: tuple[tuple[type[Exception], Callable[[Exception], tuple[str, str]]], ...] = (
+_REASONS: tuple[tuple[type[Exception], Callable[[Exception], _Described]], ...] = (
     (msgspec.ValidationError, _shape),
     (msgspec.DecodeError, _syntax),
-    (UnicodeError, lambda _: ("not-utf-8", "text in UTF-8")),
-    (RecursionError, lambda _: ("json-too-deep", "fewer levels of nesting")),
-    (TypeError, lambda _: ("unexpected-shape", "values that JSON can hold")),
+    (UnicodeError, lambda _: ("not-utf-8", None, None, "text in UTF-8")),
+    (RecursionError, lambda _: ("json-too-deep", None, None, "fewer levels of nesting")),
+    (TypeError, lambda _: ("unexpected-shape", None, None, "values that JSON can hold")),
 )
 """What a decoder's error means; its own words give a place in the JSON and types, never a value."""

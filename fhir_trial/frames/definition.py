@@ -13,7 +13,9 @@ from fhir_trial.errors import Finding, Findings, InputError
 from fhir_trial.fhir.shapes import Shapes, shapes
 from fhir_trial.fhir.versions import DEFAULT, version
 from fhir_trial.fhirpath import CompiledPath, FhirPathError, Kind, check, compile_typed, parse
-from fhir_trial.fhirpath.kinds import PRIMITIVES, plain_type
+from fhir_trial.fhirpath.checker import STANDARD_TEXTS
+from fhir_trial.fhirpath.decimals import is_measure
+from fhir_trial.fhirpath.kinds import INTEGERS, PRIMITIVES, plain_type
 from fhir_trial.fhirpath.nodes import Items
 from fhir_trial.frames.columns import arrow_type, fits, inferred_type, tagged_type
 from fhir_trial.frames.view import Column, Each, Select, View
@@ -37,6 +39,10 @@ _SELECT_KEYS = frozenset(["id", "extension", "modifierExtension", "column", "sel
 _COLUMN_KEYS = frozenset(["id", "extension", "modifierExtension", "name", "path", "description", "collection", "type", "tag"])
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _ROW_INDEX = "rowIndex"
+_TAKEN = frozenset({_ROW_INDEX, "resource", "rootResource", "context", *STANDARD_TEXTS})
+"""Names that `%` has a meaning for already."""
+_MOST_NESTED = 100
+"""Selects in each other, of whatever kind."""
 
 
 def read_view(definition: Any, fhir: str = DEFAULT) -> View:
@@ -80,11 +86,11 @@ class _Reader:
         self._known_keys(definition, _VIEW_KEYS, "")
         self._version(definition.get("fhirVersion"))
         resource = definition.get("resource")
-        if resource not in self.shapes.resource_types:
+        if not isinstance(resource, str) or resource not in self.shapes.resource_types:
             close = get_close_matches(str(resource), self.shapes.resource_types, n=1)
             self.wrong("unknown-resource-type", "resource", resource, close[0] if close else "a resource type")
             return None
-        self.resource = str(resource)
+        self.resource = resource
         constants = dict(self._constants(definition.get("constant")))
         selects = self.selects(definition.get("select"), Kind((self.resource,)), "select")
         if not selects:
@@ -127,9 +133,16 @@ class _Reader:
             elif type_name not in PRIMITIVES:
                 self.wrong("wrong-constant", place, ", ".join(values) or None, "exactly one value[x] of a primitive type")
             else:
-                value = constant[values[0]]
-                self.variables[name] = Kind((type_name,))
-                yield name, [Decimal(str(value)) if type_name == "decimal" else value]
+                yield from self._constant(name, type_name, constant[values[0]], place)
+
+    def _constant(self, name: str, type_name: str, value: Any, place: str) -> Iterable[tuple[str, Items]]:
+        if name in self.variables or name in _TAKEN:
+            self.wrong("repeated-name", f"{place}.name", name, "a name of its own")
+        elif not _is_of(type_name, value):
+            self.wrong("wrong-constant", place, value, f"a value of type {type_name}")
+        else:
+            self.variables[name] = Kind((type_name,))
+            yield name, [Decimal(str(value)) if type_name == "decimal" else value]
 
     def _conditions(self, given: Any) -> Iterable[CompiledPath]:
         for condition, place in self._objects(given, "where"):
@@ -163,6 +176,9 @@ class _Reader:
         return tuple(select for select in found if select is not None)
 
     def select(self, given: Mapping[str, Any], context: Kind, place: str) -> Select | None:
+        if place.count("[") > _MOST_NESTED:
+            self.wrong("view-too-deep", f"{place[:60]}...", expected=f"at most {_MOST_NESTED} selects in each other")
+            return None
         self._known_keys(given, _SELECT_KEYS, place)
         kinds = [each for each in Each if each.value and each.value in given]
         if len(kinds) > 1:
@@ -275,6 +291,15 @@ class _Reader:
             if column.name in seen:
                 self.wrong("repeated-name", f"{column.place}.name", column.name, "a name of its own")
             seen.add(column.name)
+
+
+def _is_of(type_name: str, value: Any) -> bool:
+    """Whether a JSON value can be one of a primitive type."""
+    if isinstance(value, bool) or type_name == "boolean":
+        return isinstance(value, bool) and type_name == "boolean"
+    if type_name == "decimal":
+        return isinstance(value, int | float | Decimal) and is_measure(Decimal(str(value)))
+    return isinstance(value, (int | str if type_name == "integer64" else int) if type_name in INTEGERS else str)
 
 
 def _column_hint(kind: Kind, declared: str) -> str:
