@@ -20,7 +20,7 @@ UCUM = "http://unitsofmeasure.org"
 
 # What `str` makes of an integer of 64 bits, and nothing else that `int` takes: spaces, underscores, digits of other scripts.
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
-_DATE_TIME = re.compile(r"\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2}))?)?)?")
+_DATE_TIME = re.compile(r"\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2}))?)?)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

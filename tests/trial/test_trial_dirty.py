@@ -5,8 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from fhir_trial.domain.entities import AdverseEvent, Dose, Patient, SeriousnessCriterion, Subject
+from fhir_trial.domain.entities import AdverseEvent, Dose, Lesion, Measurement, Patient, Response, SeriousnessCriterion, Subject
 from fhir_trial.mapping import load
+from fhir_trial.sources.sdtm.write import write_sdtm
 from fhir_trial.sources.study_file import load_study
 from fhir_trial.trial.resources import from_resources
 
@@ -110,6 +111,8 @@ DAMAGED = [
     ("dose", ("identifier", 0, "value"), 5, ("unexpected-shape", "error"), {}),
     ("adverse_event", ("date",), "2022-02-30", ("cannot-be-mapped", "error"), {"start": None}),
     ("adverse_event", ("subject", "identifier", "value"), "NCT05189483/S-2", ("cannot-be-mapped", "error"), {"subject": "S-1"}),
+    ("adverse_event", ("date",), "٢٠٢٢-٠٣", ("cannot-be-mapped", "error"), {"start": None}),
+    ("adverse_event", ("date",), "2022-03-01T10:00:00+99:00", ("cannot-be-mapped", "error"), {"start": None}),
     ("patient", ("identifier", 0, "value"), "/", ("row-left-out", "error"), {}),
     ("patient", ("meta",), "x", ("unexpected-shape", "error"), {}),
     ("patient", ("meta",), {"security": [None, "x", {"code": []}]}, None, {"sex": "F"}),
@@ -168,3 +171,39 @@ def test_members_of_any_shape_are_no_error_of_the_program():
     status = {"url": "http://hl7.org/fhir/uv/ae-research-backport-ig/StructureDefinition/status", "valueCode": ["entered-in-error"]}
     _, told = read({"resourceType": "AdverseEvent", "id": "a", "actuality": "actual", "modifierExtension": [status]})
     assert ("row-left-out", "AdverseEvent/a", "error") not in told
+
+
+READER = WHO | {"evaluator": "INVESTIGATOR", "visit": "WEEK 6"}
+WORDS = {
+    "lesion": Lesion(**READER, lesion="T01", role="target", relation="split", origin="T00"),
+    "measurement": Measurement(**READER, lesion="T01", role="target", state="absent"),
+}
+WORD_PLACES = [
+    ("lesion", ("extension", "lesion-role"), "the lesion is left out", None),
+    ("lesion", ("extension", "lesion-relation"), "read as missing", "relation"),
+    ("measurement", ("extension", "lesion-role"), "the measurement is left out", None),
+    ("measurement", ("valueCodeableConcept",), "read as missing", "state"),
+]
+
+
+@pytest.mark.parametrize("fhir", ["r4", "r5"])
+@pytest.mark.parametrize(("entity", "place", "effect", "field"), WORD_PLACES)
+def test_a_word_that_the_trial_has_no_meaning_for_is_a_finding(entity, place, effect, field, fhir):
+    resource = copy.deepcopy(load(fhir, STUDY)[entity].to_fhir(WORDS[entity]))
+    if place[0] == "extension":
+        next(e for e in resource["extension"] if e["url"].endswith(place[1]))["valueCode"] = "strange"
+    else:
+        resource["valueCodeableConcept"]["coding"][0]["code"] = "strange"
+    data = from_resources([resource], STUDY, fhir)
+    assert {("strange", f"{resource['resourceType']}/{resource['id']}")} <= {(f.found, f.place) for f in data.findings}
+    assert effect in {f.effect for f in data.findings}
+    assert [getattr(row, field) for row in data.rows(entity)] == [None] if field else data.rows(entity) == []
+
+
+def test_what_no_term_of_sdtm_says_is_a_finding_and_the_rest_is_written(tmp_path):
+    response = Response(**READER, test="immune", value="PR", on="2022-03-01")
+    data = from_resources([load("r4", STUDY)["response"].to_fhir(response), *resources().values()], STUDY, "r4")
+    write_sdtm(data, tmp_path)
+    told = {(f.code, f.place, f.field, f.found) for f in data.findings}
+    assert ("no-term", "rs: subject S-1", "RSTESTCD", "immune") in told
+    assert (tmp_path / "ae.csv").is_file()

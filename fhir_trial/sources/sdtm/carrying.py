@@ -14,6 +14,7 @@ import pyarrow as pa
 from fhir_trial.domain.entities import ENTITIES
 from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.domain.tables import entity_schema
+from fhir_trial.errors import Findings
 from fhir_trial.sources.sdtm.files import Cells, RawDomain
 from fhir_trial.sources.sdtm.lines import Written, written
 from fhir_trial.sources.sdtm.rows import Reading
@@ -34,7 +35,7 @@ def with_source_columns(
         for row in part:
             row[COLUMNS] = []
     by_domain: dict[str, list[Written]] = defaultdict(list)
-    for line in written(rows | {name: table.to_pylist() for name, table in tables.items() if name == "patient"}, study):
+    for line in written(rows | {name: table.to_pylist() for name, table in tables.items() if name == "patient"}, study, Findings()):
         if line.columns is not None and line.domain in raw:
             by_domain[line.domain].append(line)
     for domain, lines in by_domain.items():

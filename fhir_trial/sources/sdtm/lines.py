@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from fhir_trial.domain.study import StudyDefinition
+from fhir_trial.errors import Finding, Findings
 from fhir_trial.sources.sdtm.contacts import STATED
 from fhir_trial.sources.sdtm.datasets import Line
 from fhir_trial.sources.sdtm.laboratory import standard_result
-from fhir_trial.sources.sdtm.layouts import AE, CM, CRITERIA, DM, DS, EX, LB, QS, RESPONSE_TESTS, RS, TR, TU, VITALS, VS, Layout
+from fhir_trial.sources.sdtm.layouts import AE, CM, CRITERIA, DM, DS, EX, LB, QS, RESPONSE_TESTS, RS, TR, TU, VITALS, VS, Column, Layout
 from fhir_trial.sources.sdtm.lesions import ROLES
 from fhir_trial.sources.sdtm.measurements import STATES
 from fhir_trial.sources.sdtm.treatment import cycle_of
@@ -51,9 +52,12 @@ _TEST_NAMES = {
 }
 
 
-def written(rows: Rows, study: StudyDefinition) -> list[Written]:
-    """The lines of every row, by the fields alone: source columns are not laid over them yet."""
-    lines = Lines(study)
+def written(rows: Rows, study: StudyDefinition, findings: Findings) -> list[Written]:
+    """The lines of every row, by the fields alone: source columns are not laid over them yet.
+
+    A value that SDTM's code list has no term for is a finding, and not written.
+    """
+    lines = Lines(study, findings)
     patients = {record["subject"]: record for record in rows.get("patient", ())}
     for record in rows.get("subject", ()):
         _subject(record, patients.get(record["subject"], {}), lines)
@@ -66,9 +70,10 @@ def written(rows: Rows, study: StudyDefinition) -> list[Written]:
 class Lines:
     """The lines as they come together."""
 
-    def __init__(self, study: StudyDefinition) -> None:
+    def __init__(self, study: StudyDefinition, findings: Findings) -> None:
         """None yet."""
         self.study = study
+        self.findings = findings
         self.written: list[Written] = []
 
     def add(self, layout: Layout, fields: Fields, record: str | None = None, **more: str) -> None:
@@ -80,11 +85,21 @@ class Lines:
             value = fields.get(column.field)
             if value is None:
                 continue
-            text = column.kind.format(value)
+            try:
+                text = column.kind.format(value)
+            except KeyError:
+                self._no_term(layout, column, value, line)
+                continue
             if column.supplement is None:
                 line[column.variable] = text
             else:
                 self._supplement(line, layout, (column.variable, column.supplement, text))
+
+    def _no_term(self, layout: Layout, column: Column, value: Any, line: Line) -> None:
+        key = f"{layout.domain.upper()}SEQ"
+        place = f"{layout.domain}: subject {line['USUBJID']}{f', {key} {line[key]}' if key in line else ''}"
+        found = Finding("no-term", place, field=column.variable, found=str(value), expected=column.kind.expected, effect="not written")
+        self.findings.add(found)
 
     def _supplement(self, line: Line, layout: Layout, qualifier: tuple[str, str, str]) -> None:
         key = f"{layout.domain.upper()}SEQ"
@@ -152,9 +167,9 @@ def _tumours(rows: Rows, lines: Lines) -> None:
         _length(record, ("SUMDIAM", record["sum_mm"], record["sequence"]), lines)
     codes = {value: code for code, value in RESPONSE_TESTS.items()}
     for record in rows.get("response", ()):
-        code = codes[record["test"]]
         original = {"RSORRES": record["value"]} if record["value"] is not None else {}
-        lines.add(RS, record, RSTEST=_TEST_NAMES[code], **original)
+        name = {"RSTEST": _TEST_NAMES[codes[record["test"]]]} if record["test"] in codes else {}
+        lines.add(RS, record, **name, **original)
 
 
 _RELATIONS = {"split": ("TUSPLIT", "SPLIT FROM"), "merged": ("TUMERGE", "MERGED WITH")}

@@ -17,6 +17,7 @@ def write_sdtm(data: TrialData, folder: Path, form: str = "csv") -> list[Path]:
     """Write each domain that `data` has as a file in `folder`, and return the paths; a file is replaced as a whole.
 
     `form` is csv, parquet, xpt, dataset-json or dataset-ndjson. What was read is written: `read_sdtm` of the folder gives the same tables.
+    A value that no term of SDTM says goes to the data's findings.
     """
     return write_datasets(sdtm_lines(data), folder, data.study.id, form)
 
@@ -26,7 +27,7 @@ def sdtm_lines(data: TrialData) -> dict[str, Table]:
     lines: dict[str, list[Line]] = defaultdict(list)
     _summary(data, lines)
     rows = {name: data.table(name).to_pylist() for name in (*(entity for _, part in _DOMAINS.values() for entity in part), "patient")}
-    for one in written(rows, data.study):
+    for one in written(rows, data.study, data.findings):
         lines[one.domain].append(_as_it_stood(one))
     _contacts(rows["subject"], data.study, lines)
     if related := relations(data.study.id, lines):
