@@ -117,6 +117,23 @@ def test_two_studies_in_one_file_are_named(read, found, domains):
     assert found(read(domains)) == [("several-studies", "dm.csv", None, "STUDYID")]
 
 
+def test_a_domain_of_another_study_than_dm_is_named(read, found, domains):
+    for row in domains["dm"] + domains["ae"]:
+        row["STUDYID"] = "A"
+    assert found(read(domains)) == []
+    domains["ae"][1]["STUDYID"] = "B"
+    data = read(domains)
+    assert found(data) == [("other-study", "ae.csv", 2, "STUDYID")]
+    assert data.table("adverse_event").num_rows == 2
+
+
+def test_a_control_character_in_a_column_without_a_field_is_named_and_not_carried(read, found, domains):
+    domains["vs"][0]["VSSTRESC"] = "60\x00"
+    data = read(domains)
+    assert found(data) == [("invalid-text", "vs.csv", 1, "VSSTRESC")]
+    assert all("\x00" not in (column.value or "") for row in data.rows("body_measure") for column in row.source_columns)
+
+
 def test_a_sponsor_id_that_the_study_declares_unique_is_checked(read, found, domains, small_study):
     domains["ae"] = [row | {"USUBJID": "S1", "AESPID": "E1", "AESEQ": str(n)} for n, row in enumerate(domains["ae"], start=1)]
     assert found(read(domains)) == []

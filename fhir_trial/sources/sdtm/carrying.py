@@ -18,7 +18,7 @@ from fhir_trial.errors import Findings
 from fhir_trial.sources.sdtm.files import Cells, RawDomain
 from fhir_trial.sources.sdtm.lines import Written, written
 from fhir_trial.sources.sdtm.rows import Reading
-from fhir_trial.sources.sdtm.values import format_decimal, parse_decimal
+from fhir_trial.sources.sdtm.values import TEXT, format_decimal, is_text, parse_decimal
 from fhir_trial.sources.sdtm.variables import is_carried, variables
 
 _RESULT = ("ORRES", "ORRESU", "STRESC", "STRESN", "STRESU")
@@ -59,6 +59,7 @@ def _compare(raw: RawDomain, lines: list[Written], reading: Reading) -> None:
     # Of a row that several source rows make up all are carried, or none: half of them might no longer make it up.
     halves = {id(line.columns) for line, index in zip(lines, places, strict=True) if index is None}
     unplaced = 0
+    unread: dict[str, list[int]] = {}
     for line, index in zip(lines, places, strict=True):
         if index is None or (domain != "ds" and id(line.columns) in halves):
             unplaced += 1
@@ -66,13 +67,18 @@ def _compare(raw: RawDomain, lines: list[Written], reading: Reading) -> None:
         differing: dict[str, str | None] = {}
         for name, numeric, cells in columns:
             text, made = cells[index], line.line.get(name)
-            if text != made and not (numeric and _same_number(text, made)):
+            if text is not None and not is_text(text):
+                unread.setdefault(name, []).append(raw.rows[index])
+            elif text != made and not (numeric and _same_number(text, made)):
                 differing[name] = _as_number(text) if numeric else text
         if not results.isdisjoint(differing):
             # A result and its unit belong together: where one stands as in the source, so does the other, blank as it may be.
             differing |= {name: None for name in results & line.line.keys() if not raw.has(name)}
         if line.columns is not None:
             line.columns.extend({"record": line.record, "name": name, "value": differing[name]} for name in sorted(differing))
+    for name, rows in unread.items():
+        effect = f"the cell is not carried; {len(rows)} rows"
+        reading.report("invalid-text", raw, rows[0], name, expected=TEXT.expected, severity="warning", effect=effect)
     if unplaced and domain != "dm":
         reading.report(
             "columns-not-carried", raw, found=f"{unplaced} rows", expected=f"a {domain.upper()}SEQ that a subject has once",

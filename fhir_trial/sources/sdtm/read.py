@@ -88,6 +88,7 @@ def _assemble(raw: Mapping[str, RawDomain], study: StudyDefinition, reading: Rea
     if not demographics:
         reading.findings.add(Finding("no-subjects", raw["dm"].place if "dm" in raw else "dm", expected="a DM with at least one subject"))
         raise InputError(reading.findings.errors())
+    subjects.report_other_studies(raw, reading)
     rows, more_drugs = _treatment(raw, study, reading)
     rows |= _people(raw, demographics, rows, study, reading)
     rows |= _measures(raw, demographics, reading)

@@ -66,6 +66,18 @@ def demographics(raw: RawDomain, reading: Reading) -> list[Record]:
     return rows
 
 
+def report_other_studies(raw: Mapping[str, RawDomain], reading: Reading) -> None:
+    """A finding for each domain with rows of a study that DM does not name: its subjects may be the same people."""
+    known = {study for study in raw["dm"].column("STUDYID") if study is not None}
+    for domain in raw.values():
+        rows = [n for n, study in zip(domain.rows, domain.column("STUDYID"), strict=True) if study is not None and study not in known]
+        if known and rows:
+            found = ", ".join(sorted(set(domain.column("STUDYID")) - known - {None}))  # type: ignore[arg-type]
+            effect = f"{len(rows)} rows are read as those of {reading.study}"
+            expected = f"the study of DM ({', '.join(sorted(known))})"
+            reading.report("other-study", domain, rows[0], "STUDYID", found=found, expected=expected, severity="warning", effect=effect)
+
+
 def dispositions(raw: RawDomain | None, reading: Reading) -> dict[str, list[Record]]:
     """DS's rows by subject."""
     by_subject: dict[str, list[Record]] = defaultdict(list)

@@ -43,9 +43,14 @@ def expectation(kind: Kind, text: str) -> str:
 
 def parse_text(text: str) -> str:
     """Text as it stands, unless it holds what no JSON or XML may."""
-    if _CONTROL.search(text):
+    if not is_text(text):
         raise ValueError
     return text
+
+
+def is_text(text: str) -> bool:
+    """Whether text holds nothing that no JSON or XML may."""
+    return _CONTROL.search(text) is None
 
 
 def parse_decimal(text: str) -> Decimal:
