@@ -83,6 +83,8 @@ def records(
     units = _units(dose, findings)
     times = _times(dose, start, end, findings)
     surface = at_doses(dose, start, tables, conventions)
+    _report(findings, "no-body-surface", surface <= 0, ("bsa_used", "a body surface above 0"), "their doses per m2 are not known")
+    surface = np.where(surface <= 0, np.nan, surface)
     given = amount * units["factor"].to_numpy()
     unit_m2 = units["per_m2"].to_numpy(dtype=bool)
     planned_m2 = {name for name, plan in plans.items() if plan is not None and unit_of(plan.unit).per_m2}

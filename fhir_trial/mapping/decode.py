@@ -26,17 +26,18 @@ Columns = dict[str, pa.Array]
 class _Told:
     """Where the findings of a raw table go, and the resource that each of its rows was read from."""
 
+    raw: pa.Table
+    resource_type: str
     findings: Findings
-    places: list[str]
+
+    def place(self, row: int) -> str:
+        """The resource of a row."""
+        return f"{self.resource_type}/{self.raw['resource_id'][row].as_py() or '?'}"
 
     def say(self, row: int, field: str, found: Any, expected: str, effect: str) -> None:
         """What a row holds that its rule cannot read."""
         text = None if found is None else str(found)
-        self.findings.add(Finding("cannot-be-mapped", self.places[row], field=field, found=text, expected=expected, effect=effect))
-
-
-def _told(raw: pa.Table, resource_type: str, findings: Findings) -> _Told:
-    return _Told(findings, [f"{resource_type}/{identity or '?'}" for identity in raw["resource_id"].to_pylist()])
+        self.findings.add(Finding("cannot-be-mapped", self.place(row), field=field, found=text, expected=expected, effect=effect))
 
 
 def decode_tables(compiled: Compiled, raw: Mapping[str, pa.Table], findings: Findings) -> pa.Table:
@@ -46,7 +47,7 @@ def decode_tables(compiled: Compiled, raw: Mapping[str, pa.Table], findings: Fin
     """
     name = compiled.rules.entity
     own = raw[name]
-    told = _told(own, compiled.rules.resource, findings)
+    told = _Told(own, compiled.rules.resource, findings)
     keys = [(n, field_types(compiled.entity)[n]) for n in compiled.rules.key] if compiled.rules.identifier else []
     columns = _decoded(own, entity_columns(compiled), compiled.entity, keys, told)
     for repeat in repeats(compiled.root):
@@ -163,7 +164,7 @@ class _Raw:
 def _gathered(parents: list[Place], repeat: Repeat, raws: _Raw, findings: Findings) -> pa.Array:
     """The rows of a repeat as one list of structs a parent row, in the order of the resource."""
     raw, member = raws.tables[f"{raws.name}_{repeat.field}"], raws.compiled.members[repeat.field]
-    told = _told(raw, raws.compiled.rules.resource, findings)
+    told = _Told(raw, raws.compiled.rules.resource, findings)
     columns = _decoded(raw, repeat_columns(repeat), member, [], told)
     places = raws.places(raw)
     for inner in repeats(repeat.node):
@@ -192,5 +193,5 @@ def _complete(table: pa.Table, entity: type[Entity], name: str, told: _Told) -> 
     for row in pc.indices_nonzero(pc.invert(complete)).to_pylist():
         missing = ", ".join(field for field, column in valid.items() if not column[row].as_py())
         expected, effect = f"a value for {missing}", f"the {name.replace('_', ' ')} is left out"
-        told.findings.add(Finding("row-left-out", told.places[row], expected=expected, effect=effect))
+        told.findings.add(Finding("row-left-out", told.place(row), expected=expected, effect=effect))
     return complete

@@ -210,3 +210,11 @@ def test_summary_by_arm() -> None:
     assert rows.loc[("TOTAL", "NAB", "reduced"), ["n", "subjects", "percent"]].tolist() == [2, 1, 50]
     assert rows.loc[("B", "NAB", "delayed"), "subjects"] == 0
     assert list(found["arm"].unique()) == ["A", "B", "TOTAL"]
+
+
+@pytest.mark.parametrize("surface", [0, -1.8])
+def test_a_body_surface_of_nothing_gives_no_dose_per_m2_and_is_said(surface: float) -> None:
+    found, findings = table([dose("NAB", 1, "2023-01-02", 180, bsa_used=surface)])
+    assert codes(findings)["no-body-surface"]
+    assert found.iloc[0]["cumulative_dose"] == 180
+    assert found["cumulative_dose_m2"].isna().all()
