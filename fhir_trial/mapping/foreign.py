@@ -75,9 +75,13 @@ class _Reader:
         self.people = People(apart, study)
         self.known: dict[str, str] = {}
         self.spellings = _spellings(apart)
+        self.spelled: dict[str, list[str]] = {}
+        for text, place in self.spellings.items():
+            self.spelled.setdefault(place, []).append(text)
         self.unread: Counter[str] = Counter()
         self.first: dict[str, str] = {}
         self.first_of: dict[tuple[str, str], Entity] = {}
+        self.same: dict[str, list[str]] = {}
 
     def rows(self, mapping: RuleMapping, readings: list[Reading]) -> Rows:
         """The rows of every entity, those referred to before those that refer."""
@@ -92,6 +96,7 @@ class _Reader:
         for place, resource in left.items():
             self._left(place, resource)
         self._say_unread_elements()
+        self._say_same_rows()
         _name_medications(found, self.study)
         self._make_candidates(found)
         return found
@@ -109,7 +114,9 @@ class _Reader:
         """The resources that are facts of this study; the others are findings."""
         for place, resource in self.resources.items():
             status = _status(resource)
-            if status in RETRACTED or status in HELD:
+            if status is None and resource.get("status") is not None:
+                self._say("not-final", place, field="status", expected="a status that is one code")
+            elif status in RETRACTED or status in HELD:
                 code = "retracted" if status in RETRACTED else "not-final"
                 self._say(code, place, field="status", found=status, expected="a status of what is final and holds")
             elif (unknown := _modifiers(resource)) is not None:
@@ -128,12 +135,16 @@ class _Reader:
 
     def _know_absent_patients(self) -> None:
         """References to patients that are not at hand still tell one subject from another."""
+        absent = set()
         for spelled, place in self.spellings.items():
-            kind, _, identity = place.partition("/")
-            if kind == "Patient" and place not in self.resources:
+            kind, _, identity = (final := self.people.final(place)).partition("/")
+            if kind == "Patient" and final not in self.resources:
                 self.known[spelled] = join_key([self.study, identity])
-        for place in sorted({p for p in self.spellings.values() if p.startswith("Patient/") and p not in self.resources}):
+                absent.add(final)
+        for place in sorted(absent):
             self._say("patient-absent", place, expected="the Patient that others refer to", effect="its id is the subject")
+        for place, (name, expected, effect) in self.people.doubtful.items():
+            self._say("doubtful-subject", place, field="identifier", found=name, expected=expected, severity="error", effect=effect)
 
     def _row(self, reading: Reading, place: str, resource: Json) -> Entity | None:
         number = number_of(place)
@@ -168,16 +179,23 @@ class _Reader:
         key = mapping[reading.entity].key(row)
         for spelled in (place, *self.people.replacing(place)):
             self.known[spelled] = key
-            self.known |= dict.fromkeys((s for s, target in self.spellings.items() if target == spelled), key)
+            self.known |= dict.fromkeys(self.spelled.get(spelled, ()), key)
         first = self.first_of.setdefault((reading.entity, key), row)
-        if first is not row and first != row:
+        if first is not row and (first != row or reading.entity == "patient"):
             self._say("repeated-key", place, found=key, expected=f"a {reading.entity} of its own")
+        elif first is not row:
+            self.same.setdefault(reading.entity, []).append(place)
         return first is row
 
     def _left(self, place: str, resource: Json) -> None:
         code = resource.get("code")
         said = code.get("text") if isinstance(code, dict) else None
         self._say("not-read", place, field=None, found=said, expected="a resource that a rule of the mapping reads")
+
+    def _say_same_rows(self) -> None:
+        for entity, places in self.same.items():
+            found, effect = f"{len(places)} resources", "each says the same as another, and is read once"
+            self._say("repeated-row", places[0], found=found, expected=f"a {entity} of its own", severity="information", effect=effect)
 
     def _say_unread_elements(self) -> None:
         for path, count in sorted(self.unread.items()):

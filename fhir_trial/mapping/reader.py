@@ -40,7 +40,21 @@ def compile_reader(root: Node, members: Mapping[str, type[Entity]]) -> Take:
         for part in parts:
             part(node, values, problems, known)
 
-    return parts[0] if len(parts) == 1 else take
+    found = parts[0] if len(parts) == 1 else take
+    members_read = {leaf.json for leaf in root.leaves}
+    return _exact(found) if root.type == "Quantity" and "value" in members_read and "comparator" not in members_read else found
+
+
+def _exact(take: Take) -> Take:
+    """A quantity whose rules know no comparator: with one, its value is a limit and not what was measured."""
+
+    def exact(node: Json, values: dict[str, Any], problems: Problems, known: Known) -> None:
+        if node.get("comparator") is not None:
+            problems.append(("comparator", BadValue(node["comparator"], "a quantity without a comparator")))
+        else:
+            take(node, values, problems, known)
+
+    return exact
 
 
 def _leaf(leaf: Leaf) -> Take:

@@ -2,6 +2,7 @@
 
 import copy
 import random
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -167,6 +168,8 @@ NOT_ROWS = [
     ("an extension that may negate", observation("89247-1", valueInteger=1, modifierExtension=[{"url": "http://x"}]), "modifier"),
     ("a tumour without its role", observation("21889-1"), "cannot-be-mapped"),
     ("a value of another kind", observation("89247-1", valueString="one"), "cannot-be-mapped"),
+    ("a limit and no value", observation("29463-7", valueQuantity=WEIGHT | {"comparator": "<"}), "cannot-be-mapped"),
+    ("a status that is a list", observation("89247-1", valueInteger=1, status=["entered-in-error"]), "not-final"),
 ]  # fmt: skip
 
 
@@ -190,6 +193,79 @@ def test_a_replaced_patient_is_read_as_the_one_that_replaces_it():
     assert [row.subject for row in rows["performance_status"]] == ["p1"]
     assert [row.subject for row in rows["patient"]] == ["p1"]
     assert codes(findings) == {"replaced"}
+
+
+@pytest.mark.parametrize(
+    ("links", "subjects", "said"),
+    [
+        ({"a": "a"}, {"a"}, set()),
+        ({"a": "b", "b": "a"}, {"a", "b"}, set()),
+        ({"a": "b", "b": "c"}, {"c"}, {("replaced", "Patient/a"), ("replaced", "Patient/b")}),
+        ({"a": "gone"}, set(), {("replaced", "Patient/a"), ("patient-absent", "Patient/gone")}),
+    ],
+    ids=["by itself", "in a circle", "in a chain", "by one that is absent"],
+)
+def test_replacements_of_every_kind_lose_nobody(links, subjects, said):
+    people = [{"resourceType": "Patient", "id": i} for i in sorted({*links, *links.values()} - {"gone"})]
+    people = [
+        p | {"link": [{"type": "replaced-by", "other": {"reference": f"Patient/{links[p['id']]}"}}]} if p["id"] in links else p
+        for p in people
+    ]
+    rows, findings = read(*people, observation("89247-1", valueInteger=1, subject={"reference": "Patient/a"}))
+    assert {row.subject for row in rows.get("patient", ())} == subjects
+    assert {row.subject for row in rows["performance_status"]} <= (subjects or {"gone"})
+    assert {(f.code, f.place) for f in findings if f.severity != "information"} - {
+        ("no-research-subject", f"Patient/{s}") for s in subjects
+    } == said
+
+
+def participation(id_, patient, name):
+    return {
+        "resourceType": "ResearchSubject",
+        "id": id_,
+        "status": "on-study",
+        "identifier": [{"value": name}],
+        "individual": {"reference": f"Patient/{patient}"},
+    }
+
+
+def test_two_patients_of_one_number_stay_two():
+    people = [{"resourceType": "Patient", "id": i} for i in "ab"]
+    rows, findings = read(*people, participation("x", "a", "001"), participation("y", "b", "001"))
+    assert [row.subject for row in rows["patient"]] == [row.subject for row in rows["subject"]] == ["001", "b"]
+    assert {(f.code, f.place) for f in findings.errors()} == {("doubtful-subject", "ResearchSubject/y")}
+
+
+def test_a_patient_of_two_numbers_is_the_first_and_it_is_said():
+    rows, findings = read({"resourceType": "Patient", "id": "a"}, participation("x", "a", "001"), participation("y", "a", "002"))
+    assert [row.subject for row in rows["subject"]] == ["001"]
+    assert {(f.code, f.place) for f in findings.errors()} == {("doubtful-subject", "ResearchSubject/y")}
+    assert [f.place for f in findings if f.code == "repeated-row"] == ["ResearchSubject/y"]
+
+
+@pytest.mark.parametrize(("entity", "code"), [("body_measure", "29463-7"), ("performance_status", "89247-1")])
+@pytest.mark.parametrize(
+    "when",
+    [{"effectiveInstant": "2020-01-01T00:00:00Z"}, {"effectivePeriod": {"start": "2020-01-01T00:00:00Z"}}],
+    ids=["instant", "period"],
+)
+def test_a_date_of_every_kind_is_read(entity, code, when):
+    value = {"valueQuantity": WEIGHT} if entity == "body_measure" else {"valueInteger": 1}
+    rows, _ = read(PATIENT, observation(code, **value, **when))
+    assert [row.on for row in rows[entity]] == ["2020-01-01T00:00:00Z"]
+
+
+def test_reading_takes_time_in_step_with_what_is_read():
+    count = 3000
+    people = [{"resourceType": "Patient", "id": f"p{i}"} for i in range(count + 1)]
+    people = [
+        p | {"link": [{"type": "replaced-by", "other": {"reference": f"Patient/p{i + 1}"}}]} for i, p in enumerate(people[:-1])
+    ] + people[-1:]
+    values = [observation("89247-1", id=f"o{i}", valueInteger=1, subject={"reference": f"Patient/p{i}"}) for i in range(count)]
+    began = time.process_time()
+    rows, _ = read(*people, *values)
+    assert {row.subject for row in rows["performance_status"]} == {f"p{count}"}
+    assert time.process_time() - began < 20
 
 
 def test_a_subject_has_the_number_of_its_participation_and_other_studies_stay_out():
