@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from fhir_trial.domain.arrow_types import DECIMAL
+from fhir_trial.domain.decimals import without_padding
 from fhir_trial.domain.entities import ENTITIES, Entity, When
 from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.errors import Findings
@@ -53,7 +54,7 @@ def to_rows(table: pa.Table, entity: type[E]) -> list[E]:
 def _plain(value: Any) -> Any:
     """Nulls left out and decimals without the column's padding zeros: `1.500000000000` was never recorded."""
     if isinstance(value, Decimal):
-        return Decimal(format(value.normalize(), "f"))
+        return without_padding(value)
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items() if item is not None}
     if isinstance(value, list):

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from fhir_trial.domain.decimals import without_padding
 from fhir_trial.domain.results import EndpointResult, Estimate
 from fhir_trial.endpoints.analyse import Results
 from fhir_trial.endpoints.between import Between
@@ -173,7 +174,7 @@ def _cell(value: Any) -> Any:
     if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, Decimal):
-        return format(value.normalize(), "f")
+        return format(without_padding(value), "f")
     if isinstance(value, float):
         return _plain(value)
     return value

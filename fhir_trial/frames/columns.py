@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from fhir_trial.domain.arrow_types import DECIMAL
+from fhir_trial.domain.decimals import EXACT
 from fhir_trial.fhirpath.decimals import is_measure
 from fhir_trial.fhirpath.kinds import INTEGERS, PRIMITIVES, STRINGS, TEMPORALS, Kind, Typed
 from fhir_trial.fhirpath.syntax import Binary, Call
@@ -100,7 +101,7 @@ def converter(arrow: pa.DataType, typed: Typed) -> Callable[[Any], Any] | None:
 
 
 def _rounded(value: Any) -> Any:
-    return value.quantize(_TWELVE_DIGITS).normalize() if isinstance(value, Decimal) else value
+    return value.quantize(_TWELVE_DIGITS, context=EXACT).normalize(EXACT) if isinstance(value, Decimal) else value
 
 
 def _text(value: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Unpack
 
 import pyarrow as pa
 
+from fhir_trial.domain.decimals import without_padding
 from fhir_trial.errors import Finding, Findings, UsageError
 from fhir_trial.fhir.json import encode
 from fhir_trial.fhir.versions import DEFAULT
@@ -108,7 +109,7 @@ def _cell(value: Any) -> str:
 def _plain(value: Any) -> Any:
     """Decimals without the column's padding zeros."""
     if isinstance(value, Decimal):
-        return Decimal(format(value.normalize(), "f"))
+        return without_padding(value)
     if isinstance(value, dict):
         return {name: _plain(member) for name, member in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list) else value

@@ -190,6 +190,15 @@ def test_decimals_have_no_padding_in_text_files(tmp_path: Path) -> None:
     assert (tmp_path / "t.ndjson").read_text() == '{"c":1.5}\n'
 
 
+def test_the_last_of_32_digits_is_in_every_file(tmp_path: Path) -> None:
+    long = "12345678901234567890.123456789012"
+    for name in ("t.csv", "t.ndjson", "t.parquet"):
+        write_view(view("Observation", c=QUANTITY), observation(long), tmp_path / name)
+    assert (tmp_path / "t.csv").read_text() == f"c\n{long}\n"
+    assert (tmp_path / "t.ndjson").read_text() == f'{{"c":{long}}}\n'
+    assert pq.read_table(tmp_path / "t.parquet")["c"].to_pylist() == [Decimal(long)]
+
+
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("before")
     with pytest.raises(InputError):

@@ -40,6 +40,7 @@ SAME = {
 
 DIFFERENT = {
     "a value": ('{"valueQuantity":{"value":5}}', '{"valueQuantity":{"value":6}}', ["valueQuantity.value: changed"]),
+    "the last of 30 digits": ('{"a":0.100000000000000000000000000001}', '{"a":0.100000000000000000000000000002}', ["a: changed"]),
     "a date's precision": ('{"on":"2024-01"}', '{"on":"2024-01-01"}', ["on: changed"]),
     "text is not a number": ('{"a":"1"}', '{"a":1}', ["a: changed"]),
     "something more": ('{"b":1}', '{"b":1,"c":{"d":2}}', ["c: added"]),

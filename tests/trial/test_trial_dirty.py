@@ -163,6 +163,13 @@ def test_a_number_of_others_that_no_column_holds_is_named_and_the_rest_is_read(m
     assert not {"body_measure", "performance_status"} & {name for name, found in rows.items() if found}
 
 
+@pytest.mark.parametrize("number", ["12345678901234567890.123456789012", "99999999999999999999999999", "0.000000000001", "-12.30", "100"])
+def test_a_number_comes_back_from_a_table_to_its_last_digit(number):
+    dose = Dose(**WHO, sequence=1, medication="x", dose=Decimal(number), unit="mg")
+    rows, told = read(load("r4", STUDY)["dose"].to_fhir(dose))
+    assert (rows["dose"], told) == ([dose], set())
+
+
 def test_members_of_any_shape_are_no_error_of_the_program():
     event = resources(fhir="r5")["adverse_event"]
     for value in (5, "x", Decimal("1.5"), [None], [[]], {"coding": {}}):
