@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -16,17 +16,28 @@ BANNER = "SYNTHETIC DATA: about no real person"
 
 def say(text: str) -> None:
     """A message to the person at the terminal."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(_sayable(text, sys.stderr) + "\n")
 
 
 def show(text: str) -> None:
     """Data, as text."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(_sayable(text, sys.stdout) + "\n")
 
 
 def show_json(value: Any) -> None:
-    """Data, as JSON."""
-    show(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    """Data, as JSON; letters that the terminal's encoding lacks as JSON's escapes."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    show(text if _sayable(text, sys.stdout) == text else json.dumps(value, indent=2, default=str))
+
+
+def _sayable(text: str, stream: TextIO) -> str:
+    """The text with escapes for the letters that a stream's encoding lacks: names of files hold any."""
+    encoding = stream.encoding or "utf-8"
+    try:
+        text.encode(encoding, stream.errors or "strict")
+    except UnicodeEncodeError:
+        return text.encode(encoding, "backslashreplace").decode(encoding)
+    return text
 
 
 def finding_row(finding: Finding) -> dict[str, Any]:

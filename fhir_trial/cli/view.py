@@ -28,6 +28,8 @@ def view(
 ) -> int:
     """Run a ViewDefinition over resources into a table; 1 when something could not be read."""
     version, findings = _version(paths, fhir), Findings()
+    if out.is_file() and any(path.is_file() and path.samefile(out) for path in paths):
+        raise UsageError(f"{out} is what is read; the table would replace it")
     rows = write_view(
         _definition(definition, version),
         paths,

@@ -1,0 +1,37 @@
+"""What commands say on a terminal of any encoding, of files of any name."""
+
+import io
+import json
+import sys
+
+import pytest
+
+from fhir_trial.cli.main import run
+from fhir_trial.cli.output import say, show, show_json
+
+ODD = "la\udcfftin ü 漢.ndjson"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "utf-8"])
+def test_no_name_of_a_file_stops_what_is_said(encoding, monkeypatch):
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding) for _ in range(2))
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    show_json({"place": ODD})
+    say(ODD)
+    out.flush()
+    assert json.loads(out.buffer.getvalue()) == {"place": ODD}
+    show(ODD)
+    out.flush()
+    err.flush()
+    assert b"la\\udcfftin" in out.buffer.getvalue()
+    assert b"la\\udcfftin" in err.buffer.getvalue()
+
+
+def test_a_view_does_not_replace_what_it_reads(tmp_path, capsys):
+    source, view = tmp_path / "p.ndjson", tmp_path / "v.json"
+    source.write_text('{"resourceType":"Patient","id":"a"}\n')
+    view.write_text(json.dumps({"resource": "Patient", "select": [{"column": [{"name": "id", "path": "id"}]}]}))
+    assert run(["view", str(view), str(source), "--out", str(tmp_path / "p.ndjson")]) == 2
+    assert "is what is read" in capsys.readouterr().err
+    assert source.read_text() == '{"resourceType":"Patient","id":"a"}\n'
