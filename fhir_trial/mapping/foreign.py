@@ -46,9 +46,14 @@ HELD = frozenset({"preliminary", "registered", "draft", "proposed", "partial"})
 
 def is_ours(resource: Json) -> bool:
     """Whether the resource carries a business identifier of ours."""
+    return our_identifier(resource) is not None
+
+
+def our_identifier(resource: Json) -> Json | None:
+    """The business identifier of ours that the resource carries."""
     found = resource.get("identifier")
     listed = found if isinstance(found, list) else [found]
-    return any(isinstance(i, dict) and str(i.get("system")).startswith(f"{BASE}sid/") for i in listed)
+    return next((i for i in listed if isinstance(i, dict) and str(i.get("system")).startswith(f"{BASE}sid/")), None)
 
 
 @cache

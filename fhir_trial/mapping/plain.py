@@ -3,7 +3,7 @@
 Nothing is guessed: a concept's text is its own display, a panel's parts are its components, a contained resource is one of its own.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 Json = dict[str, Any]
@@ -124,6 +124,33 @@ def _concept(reference: Json, known: dict[str, Json]) -> Json | None:
     if isinstance(code := target.get("code"), dict):
         return code
     return {"text": reference["display"]} if isinstance(reference.get("display"), str) else None
+
+
+def bare_references(resource: Json) -> list[str]:
+    """The references of a resource that carry no identifier, but for those to what it contains."""
+    found: list[str] = []
+    level: list[Any] = [resource]
+    while level:
+        inside = [item for value in level for item in (value.values() if isinstance(value, dict) else value)]
+        level = [item for item in inside if isinstance(item, dict | list)]
+        found += [i["reference"] for i in level if isinstance(i, dict) and "identifier" not in i and isinstance(i.get("reference"), str)]
+    return [reference for reference in found if not reference.startswith("#")]
+
+
+def identified(value: Any, known: Mapping[str, Json]) -> Any:
+    """The value with the identifier of each target that is `known` by place, beside the references that carry none.
+
+    >>> identified({"reference": "http://h/fhir/Patient/p"}, {"Patient/p": {"value": "1"}})
+    {'reference': 'http://h/fhir/Patient/p', 'identifier': {'value': '1'}}
+    """
+    if isinstance(value, list):
+        return [identified(item, known) for item in value]
+    if not isinstance(value, dict):
+        return value
+    changed = {name: identified(item, known) for name, item in value.items()}
+    if "identifier" not in changed and isinstance(reference := changed.get("reference"), str) and local(reference) in known:
+        changed["identifier"] = known[local(reference)]
+    return changed
 
 
 def local(reference: str) -> str:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from fhir_trial.errors import Finding, Findings
-from fhir_trial.mapping.foreign import RETRACTED, is_ours
-from fhir_trial.mapping.plain import MOST_LEVELS, is_deep
+from fhir_trial.mapping.foreign import RETRACTED, is_ours, our_identifier
+from fhir_trial.mapping.plain import MOST_LEVELS, bare_references, identified, is_deep, local
 
 Resource = dict[str, Any]
 
@@ -32,7 +32,22 @@ def apart(resources: Iterable[Resource], findings: Findings) -> tuple[dict[str, 
             findings.add(Finding("retracted", place, field="status", found=status, expected=expected, severity="warning", effect=effect))
         else:
             ours.append(resource)
-    return by_type(ours), foreign
+    return by_type(_identified(ours, findings)), foreign
+
+
+def _identified(ours: list[Resource], findings: Findings) -> list[Resource]:
+    """The resources with an identifier beside each reference: some servers drop it, and the target at hand has it."""
+    bare = {index: references for index, resource in enumerate(ours) if (references := bare_references(resource))}
+    if not bare:
+        return ours
+    known = {f"{r['resourceType']}/{r['id']}": identifier for r in ours if (identifier := our_identifier(r)) is not None}
+    for index, references in bare.items():
+        place = f"{ours[index]['resourceType']}/{ours[index]['id']}"
+        for reference in dict.fromkeys(text for text in references if local(text) not in known):
+            expected, effect = "a reference with an identifier, or its target", "read without it"
+            finding = Finding("unknown-target", place, found=reference, expected=expected, severity="warning", effect=effect)
+            findings.add(finding)
+    return [identified(resource, known) if index in bare else resource for index, resource in enumerate(ours)]
 
 
 def _once(resources: Iterable[Resource], findings: Findings) -> dict[str, Resource]:

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from fhir_trial.domain.entities import AdverseEvent, Dose, Lesion, Measurement, Patient, Response, SeriousnessCriterion, Subject
+from fhir_trial.domain.entities import AdverseEvent, Dose, Lesion, Measurement, Medication, Patient, Response, SeriousnessCriterion, Subject
 from fhir_trial.mapping import load
 from fhir_trial.sources.sdtm.write import write_sdtm
 from fhir_trial.sources.study_file import load_study
@@ -99,6 +99,25 @@ def test_the_rows_of_another_study_are_left_out_where_there_are_several():
     assert rows["adverse_event"] == [ROWS["adverse_event"]]
     assert told == {("other-study", f"AdverseEvent/{other['id']}", "warning")}
     assert read(other)[0]["adverse_event"] == [theirs]
+
+
+def bare(value):
+    """Without the identifiers beside references, as some servers give resources back."""
+    if isinstance(value, dict):
+        return {name: bare(item) for name, item in value.items() if not (name == "identifier" and "reference" in value)}
+    return [bare(item) for item in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("fhir", ["r4", "r5"])
+def test_references_that_lost_their_identifiers_find_their_targets(fhir):
+    drug = load(fhir, STUDY)["medication"].to_fhir(Medication(study=STUDY.id, medication="Paclitaxel", name="Paclitaxel"))
+    given = [*resources(fhir).values(), drug]
+    rows, told = read(*map(bare, given), fhir=fhir)
+    assert (rows["dose"], rows["adverse_event"]) == ([ROWS["dose"]], [ROWS["adverse_event"]])
+    assert {code for code, _, _ in told} == {"unknown-target"}  # the study is not at hand
+    _, told = read(*map(bare, given[:-1]), fhir=fhir)
+    dose = f"MedicationAdministration/{given[2]['id']}"
+    assert told >= {("unknown-target", dose, "warning"), ("row-left-out", dose, "error")}
 
 
 DAMAGED = [
