@@ -53,14 +53,14 @@ class RuleMapping(Mapping[str, EntityMap[Any]]):
     def entity_of(self, resource: Mapping[str, Any]) -> str | None:
         """The entity whose rows such a resource is: by our identifier, else by its constants; None where no entity or several fit."""
         of_type = [m for m in self._maps.values() if m.resource_type == resource.get("resourceType")]
-        systems = {i.get("system") for i in _identifiers(resource)}
+        systems = {system for i in _identifiers(resource) if isinstance(system := i.get("system"), str)}
         ours = [m for m in of_type if m.system in systems]
         fitting = ours or [m for m in of_type if m.matches(dict(resource))]
         return fitting[0].rules.entity if len(fitting) == 1 else None
 
     def carried(self, resource: Mapping[str, Any]) -> list[str]:
         """The entities whose business identifier the resource carries, and those that have none and whose constants it has."""
-        systems = {i.get("system") for i in _identifiers(resource)}
+        systems = {system for i in _identifiers(resource) if isinstance(system := i.get("system"), str)}
         of_type = [m for m in self._maps.values() if m.resource_type == resource.get("resourceType")]
         return [m.rules.entity for m in of_type if (m.system in systems if m.rules.identifier else m.matches(dict(resource)))]
 

@@ -128,6 +128,7 @@ DAMAGED = [
     ("dose", ("identifier", 0, "value"), "NCT05189483/S-1/99999999999999999999", ("cannot-be-mapped", "error"), {}),
     ("dose", ("identifier", 0, "value"), "NCT05189483/S-1/ 1_0", ("cannot-be-mapped", "error"), {}),
     ("dose", ("identifier", 0, "value"), 5, ("unexpected-shape", "error"), {}),
+    ("patient", ("identifier", 0, "system"), ["https://fhir-trial.org/sid/patient"], None, {"sex": "F"}),
     ("adverse_event", ("date",), "2022-02-30", ("cannot-be-mapped", "error"), {"start": None}),
     ("adverse_event", ("subject", "identifier", "value"), "NCT05189483/S-2", ("cannot-be-mapped", "error"), {"subject": "S-1"}),
     ("adverse_event", ("date",), "٢٠٢٢-٠٣", ("cannot-be-mapped", "error"), {"start": None}),
