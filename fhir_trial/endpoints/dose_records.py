@@ -9,7 +9,7 @@ import pandas as pd
 
 from fhir_trial.domain.study import PlannedExposure
 from fhir_trial.endpoints import columns as col
-from fhir_trial.endpoints.body_surface import at_doses
+from fhir_trial.endpoints.body_surface import Numbers, at_doses
 from fhir_trial.endpoints.columns import NO_DAY, Bools, Floats, Ints
 from fhir_trial.endpoints.conventions import Conventions
 from fhir_trial.endpoints.subjects import DOSES_A_DAY, given_doses
@@ -82,9 +82,7 @@ def records(
         usable, end = usable & (start <= cutoff), np.minimum(end, cutoff)
     units = _units(dose, findings)
     times = _times(dose, start, end, findings)
-    surface = at_doses(dose, start, tables, conventions)
-    _report(findings, "no-body-surface", surface <= 0, ("bsa_used", "a body surface above 0"), "their doses per m2 are not known")
-    surface = np.where(surface <= 0, np.nan, surface)
+    surface = _above_nothing(at_doses(dose, start, tables, conventions), findings)
     given = amount * units["factor"].to_numpy()
     unit_m2 = units["per_m2"].to_numpy(dtype=bool)
     planned_m2 = {name for name, plan in plans.items() if plan is not None and unit_of(plan.unit).per_m2}
@@ -111,6 +109,12 @@ def records(
     words = [np.asarray(pd.factorize(kept[name], sort=True)[0]) for name in ("medication", "subject")]
     ordered: pd.DataFrame = kept.iloc[np.lexsort([kept["cycle"].to_numpy(), kept["start"].to_numpy(), *words])]
     return ordered.reset_index(drop=True)
+
+
+def _above_nothing(surface: Numbers, findings: Findings) -> Numbers:
+    """Body surfaces above 0, the others not known."""
+    _report(findings, "no-body-surface", surface <= 0, ("bsa_used", "a body surface above 0"), "their doses per m2 are not known")
+    return np.where(surface <= 0, np.nan, surface)
 
 
 def _period(dose: pd.DataFrame, conventions: Conventions, findings: Findings) -> tuple[Ints, Ints]:
