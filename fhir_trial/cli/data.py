@@ -88,7 +88,7 @@ def to_fhir(
 
 
 def from_fhir(
-    folder: Annotated[Path, typer.Argument(help="Folder of FHIR NDJSON.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of FHIR: NDJSON, Bundles, resources; gzip too.")],
     out: Annotated[Path, typer.Option(help="Folder for the SDTM files.")],
     study: Study = None,
     fhir: Version = None,
@@ -110,7 +110,7 @@ def from_fhir(
 
 
 def validate(
-    paths: Annotated[list[Path], typer.Argument(help="Files (.json, .ndjson) or folders.")],
+    paths: Annotated[list[Path], typer.Argument(help="Files (.json, .ndjson; gzip too) or folders.")],
     fhir: Annotated[str, typer.Option("--fhir", help="FHIR version: r4 or r5.")] = DEFAULT,
     as_json: Json = False,
 ) -> int:
