@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from fhir_trial.domain.decimals import EXACT
 from fhir_trial.errors import Finding, InputError
 from fhir_trial.fhir import json
 from fhir_trial.fhir.references import literal
@@ -138,7 +139,7 @@ def _spelled(value: Any) -> Any:
 def _number(value: float | Decimal) -> Decimal:
     """A number in one spelling; one that is beyond reckoning as it stands."""
     try:
-        return Decimal(value).normalize()
+        return Decimal(value).normalize(EXACT)
     except ArithmeticError:
         return Decimal(value)
 
