@@ -90,13 +90,14 @@ class EndpointTask:
         subjects = table["subject"].combine_chunks().dictionary_encode()
         of_subject = np.array([crc32(name.encode()) % self.parts for name in subjects.dictionary.to_pylist()], np.int64)
         group = of_subject[subjects.indices.to_numpy(zero_copy_only=False)]
-        yield from ((int(part), table.filter(pa.array(group == part))) for part in np.unique(group))
+        # A group without a row gets the table empty: its subjects were not assessed, which is not to know nothing of assessments.
+        yield from ((part, table.filter(pa.array(group == part))) for part in range(self.parts))
 
     def analysed(self, parts: pa.Table) -> pa.Table:
         """The times to event of one group."""
         names = parts["entity"].unique().to_pylist()
         tables = {name: _together(parts.filter(pc.equal(parts["entity"], name))["rows"]) for name in names}
-        if "subject" not in tables:
+        if "subject" not in tables or not tables["subject"].num_rows:
             return TIMES.empty_table()
         cutoffs = tables["study"]["data_cutoff"].to_pylist() if "study" in tables else [None]
         synthetic = bool(pc.any(parts["synthetic"]).as_py())

@@ -5,9 +5,11 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from zlib import crc32
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from loop_runs import STUDY
 from spark_runs import spark
@@ -24,7 +26,8 @@ from fhir_trial.simulate import simulate, write_cohort
 from fhir_trial.sources.sdtm.read import read_sdtm
 from fhir_trial.sources.study_file import load_study
 from fhir_trial.sync.folder import write_folder
-from fhir_trial.trial.resources import by_type, from_resources, to_resources
+from fhir_trial.trial.apart import by_type
+from fhir_trial.trial.resources import from_resources, to_resources
 from fhir_trial.trial.spark_endpoints import TIMES, EndpointTask, endpoint_rows
 
 __all__ = ["spark"]
@@ -42,7 +45,10 @@ def cohort(fhir: str) -> tuple[list[dict[str, Any]], TrialData]:
 
 def whole(fhir: str) -> pd.DataFrame:
     """The times to event of one analysis of everything."""
-    data = cohort(fhir)[1]
+    return at_once(cohort(fhir)[1])
+
+
+def at_once(data: TrialData) -> pd.DataFrame:
     found = analyse(data, for_study(data.study)).adtte.assign(synthetic=data.synthetic)
     return pa.Table.from_pandas(found[TIMES.names], schema=TIMES, preserve_index=False).replace_schema_metadata().to_pandas()
 
@@ -66,6 +72,25 @@ def test_a_group_without_subjects_has_no_rows() -> None:
     assert len(studies) == 1
     task = EndpointTask(study, for_study(study), "r4", 1)
     assert task.analysed(pa.Table.from_batches(task.split(lines(studies, 5)))).equals(TIMES.empty_table())
+
+
+def test_a_group_in_which_nobody_was_assessed_keeps_its_subjects() -> None:
+    """One of two subjects was never assessed: each has the same rows alone in a group as in one analysis of both."""
+    data = cohort("r4")[1]
+    by_group = {crc32(name.encode()) % 2: name for name in sorted(data.table("subject")["subject"].to_pylist())}
+    first, second = by_group[0], by_group[1]
+    assessed = ("measurement", "response", "sum_of_diameters", "lesion")
+    two = {name: _of(table, {first, second} - ({second} if name in assessed else set())) for name, table in data.tables.items()}
+    told = TrialData(data.study, two, data.synthetic, Findings(), data.data_cutoff)
+    task = EndpointTask(data.study, for_study(data.study), "r4", 2)
+    parts = pa.Table.from_batches(task.split(lines(to_resources(told, "r4", Findings()), 7)))
+    found = pa.concat_tables(task.analysed(parts.filter(pc.equal(parts["part"], part))) for part in (0, 1)).to_pandas()
+    assert set(found["parameter"]) >= {"PFS", "OS"}
+    pd.testing.assert_frame_equal(in_order(found), in_order(at_once(told)))
+
+
+def _of(table: pa.Table, subjects: set[str]) -> pa.Table:
+    return table.filter(pc.is_in(table["subject"], pa.array(sorted(subjects)))) if "subject" in table.column_names else table
 
 
 def test_what_cannot_be_read_is_named() -> None:
