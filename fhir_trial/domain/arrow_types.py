@@ -1,6 +1,6 @@
 """Arrow types that tables and views share, without what tables need beside them."""
 
-from decimal import Decimal
+from decimal import Context, Decimal
 
 import pyarrow as pa
 
@@ -23,3 +23,14 @@ def is_held(number: Decimal) -> bool:
     if not -_PLACES <= number.adjusted() < _DIGITS - _PLACES:
         return False
     return exponent >= -_PLACES or not any(digits[_PLACES + exponent :])
+
+
+def rounded(number: Decimal) -> Decimal:
+    """The number to the last place that a decimal column has; as it stands where it is too large for one.
+
+    >>> rounded(Decimal("66.899999999999991473487")), rounded(Decimal("1e26"))
+    (Decimal('66.900000000000'), Decimal('1E+26'))
+    """
+    if not number.is_finite() or number.adjusted() >= _DIGITS - _PLACES:
+        return number
+    return number.quantize(Decimal(1).scaleb(-_PLACES), context=Context(prec=_DIGITS + 1))

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from fhir_trial.domain.arrow_types import is_held
+from fhir_trial.domain.arrow_types import is_held, rounded
 from fhir_trial.domain.entities import Entity, Medication, Subject
 from fhir_trial.errors import Finding, Findings
 from fhir_trial.fhir.versions import DEFAULT
@@ -66,10 +66,19 @@ def read_foreign(resources: Iterable[Json], study: str, findings: Findings, fhir
     return _Reader(plain(resources), study, findings).rows(load(fhir), _readings(fhir))
 
 
+_fields = msgspec.structs.fields
+
+
 def _is_held(value: Any) -> bool:
     if isinstance(value, tuple):
-        return all(_is_held(getattr(item, field.name)) for item in value for field in msgspec.structs.fields(item))
+        return all(_is_held(getattr(item, field.name)) for item in value for field in _fields(item))
     return not isinstance(value, Decimal) or is_held(value)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(msgspec.structs.replace(item, **{f.name: _rounded(getattr(item, f.name)) for f in _fields(item)}) for item in value)
+    return rounded(value) if isinstance(value, Decimal) and not is_held(value) else value
 
 
 class _Reader:
@@ -166,13 +175,24 @@ class _Reader:
         return self._held(row, place) if row is not None else None
 
     def _held(self, row: Entity, place: str) -> Entity | None:
-        """The row without numbers that no column holds as they stand; None where it cannot be without them."""
-        lost = [field for field in msgspec.structs.fields(row) if not _is_held(getattr(row, field.name))]
-        whole = any(field.default is not None for field in lost)
+        """The row with its numbers as columns hold them; None where it cannot be without one that is too large.
+
+        Programs write 0.1 + 0.2 with seventeen digits: such a number is rounded to the column's last place, and said.
+        """
+        lost = [field for field in _fields(row) if not _is_held(getattr(row, field.name))]
+        if not lost:
+            return row
+        row = msgspec.structs.replace(row, **{field.name: _rounded(getattr(row, field.name)) for field in lost})
+        too_large = [field for field in lost if not _is_held(getattr(row, field.name))]
+        whole = any(field.default is not None for field in too_large)
         for field in lost:
-            expected, effect = "a number of at most 26 digits before the point and 12 after it", "not read" if whole else "read without it"
-            self._say("number-not-held", place, field=field.name, expected=expected, effect=effect)
-        return None if whole else msgspec.structs.replace(row, **{field.name: None for field in lost})
+            if field in too_large:
+                expected, effect = "a number of at most 26 digits before the point", "not read" if whole else "read without it"
+                self._say("number-not-held", place, field=field.name, expected=expected, effect=effect)
+            else:
+                effect = "rounded to the twelfth"
+                self._say("number-rounded", place, field=field.name, expected="at most 12 digits after the point", effect=effect)
+        return None if whole else msgspec.structs.replace(row, **{field.name: None for field in too_large})
 
     def _version(self, place: str) -> str | None:
         meta = self.resources[place].get("meta")

@@ -339,14 +339,24 @@ def test_no_damage_is_a_crash_and_none_makes_a_resource_vanish(fhir):
         assert named or len(rows["patient"]) == 2
 
 
-@pytest.mark.parametrize("value", ["0.3333333333333333", "1e26", "1e9999999", "-1e-400"])
+@pytest.mark.parametrize("value", ["1e26", "1e9999999"])
 def test_a_number_that_no_column_holds_is_a_finding_and_no_failure(value: str):
     held = observation("29463-7", valueQuantity=WEIGHT | {"value": Decimal(value)}, effectiveDateTime="2023-05-04")
     data = from_resources([PATIENT, held], load_study("NCT05189483"), "r4")
-    assert data.rows("vital_sign") == []
+    assert data.rows("body_measure") == []
     assert "Observation/o1" in {f.place for f in data.findings if f.severity != "information"}
 
 
 @pytest.mark.parametrize("meta", [5, [], "x", {"security": 5}, {"security": ["x", {"code": []}]}, {"security": {"code": "HTEST"}}])
 def test_labels_of_any_shape_are_read(meta):
     assert not from_resources([PATIENT | {"meta": meta}], load_study("NCT05189483"), "r4").synthetic
+
+
+@pytest.mark.parametrize("written", ["66.899999999999991473487", "0.3333333333333333", "-1e-400"])
+def test_a_number_of_more_places_than_a_column_has_is_rounded_and_said(written: str):
+    """The first is the body height of HL7's own R4 example."""
+    held = observation("29463-7", valueQuantity=WEIGHT | {"value": Decimal(written)}, effectiveDateTime="2023-05-04")
+    data = from_resources([PATIENT, held], load_study("NCT05189483"), "r4")
+    (row,) = data.rows("body_measure")
+    assert abs(row.value - Decimal(written)) <= Decimal("5e-13")
+    assert ("number-rounded", "Observation/o1") in {(f.code, f.place) for f in data.findings}
