@@ -189,21 +189,22 @@ _READERS: dict[tuple[str, str], tuple[str, Callable[[str, str], Condition]]] = {
 """By parameter type and modifier: the index table and the reader of one value."""
 
 
-def _row_condition(name: str, values: list[str]) -> Condition:
+def _row_condition(name: str, values: list[str], resource_type: str) -> Condition:
     """`_id` and `_lastUpdated`, which the version itself answers."""
     if name == "_lastUpdated":
         return Condition.either([_date(name, value, "v.updated") for value in values])
-    return Condition(f"v.id IN ({', '.join('?' * len(values))})", tuple(map(plain, values)))
+    listed = f"SELECT change FROM versions WHERE type = ? AND id IN ({', '.join('?' * len(values))})"
+    return Condition(f"v.change IN ({listed})", (resource_type, *map(plain, values)), is_selective=True)
 
 
-def condition(parameters: dict[str, Indexed], name: str, text: str, base: str) -> Condition:
+def condition(parameters: dict[str, Indexed], name: str, text: str, base: str, resource_type: str) -> Condition:
     """The condition of one criterion `name=text`; Refusal 400 when it is not known, not supported or not readable."""
     bare, _, modifier = name.partition(":")
     values = split(text, ",")
     if not all(values):
         raise bad_value(name, "a value")
     if bare in OF_THE_ROW and not modifier:
-        return _row_condition(bare, values)
+        return _row_condition(bare, values, resource_type)
     if bare not in parameters:
         raise unknown_parameter(name)
     parameter = parameters[bare]
@@ -242,7 +243,7 @@ def current(parameters: dict[str, Indexed], pairs: Iterable[tuple[str, str]], ba
 
     A plus sign keeps SQLite from walking the whole type where a criterion lists its matches.
     """
-    found = [condition(parameters, name, text, base) for name, text in pairs]
+    found = [condition(parameters, name, text, base, resource_type) for name, text in pairs]
     plus = "+" if any(c.is_selective for c in found) else ""
     sql = " AND ".join([f"{plus}v.type = ? AND {plus}v.change <= ? AND v.ended > ?", *(f"({c.sql})" for c in found)])
     return Condition(sql, (resource_type, snapshot, snapshot, *(value for c in found for value in c.values)))
