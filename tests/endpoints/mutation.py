@@ -32,12 +32,13 @@ ROOM = HERE.parents[1] / "fhir_trial" / "endpoints"
 RESULT = HERE / "mutation.csv"
 HEADER = ("place", "mutant", "result", "test", "reason")
 
-COHORT, COURSES = "test_recist_cohort.py", ("test_recist_cohort.py", "test_recist_rules.py", "test_recist_examples.py")
+COHORT, WRITTEN = "test_recist_cohort.py", ("test_recist_bad_input.py", "test_vignettes.py", "test_trace.py", "test_recist_pharmaverse.py")
+COURSES = (COHORT, "test_recist_rules.py", "test_recist_examples.py")
 BEST = ("test_response.py",)
 TIMES = ("test_tte_rules.py", "test_tte_examples.py")
 CURVES = ("test_survival.py",)
 TESTS = {
-    **dict.fromkeys(("target_response.py", "recist.py", "nontarget.py"), (*COURSES, *BEST)),
+    **dict.fromkeys(("target_response.py", "recist.py", "nontarget.py"), (*COURSES, *BEST, *WRITTEN)),
     **dict.fromkeys(("confirmation.py", "best_response.py"), (COHORT, *BEST)),
     **dict.fromkeys(("windows.py", "time_to_event.py", "time_to_event_rules.py"), TIMES),
     **dict.fromkeys(("survival.py", "logrank.py", "cox.py"), CURVES),

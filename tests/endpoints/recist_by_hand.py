@@ -28,7 +28,7 @@ def read_target(lesion: Mapping[str, Any], value: Any, c: Conventions) -> Size |
 
 
 def read_targets(case: Mapping[str, Any], found: Mapping[str, Any], c: Conventions) -> dict[str, Size | None]:
-    """A merged lesion has nothing of its own where the other is evaluated; once merged it stays so."""
+    """A merged lesion has nothing of its own where the other is evaluated; once merged it stays so until it is measured apart."""
     targets = {x["id"]: x for x in case["baseline"].get("target", [])}
     sizes = {name: read_target(x, found.get(name), c) for name, x in targets.items() if not str(found.get(name)).startswith("MERGED")}
     for name in set(targets) - set(sizes):
@@ -115,6 +115,8 @@ class Course:
         if not visit.get("not_done"):
             self.merged |= {k: v for k, v in found.items() if str(v).startswith("MERGED")}
         sizes = read_targets(self.case, found, c)
+        apart = {k for k, v in visit.get("target", {}).items() if not str(v).startswith("MERGED") and sizes.get(k)}
+        self.merged = {k: v for k, v in self.merged.items() if k not in apart}
         other = non_target_response(self.case, visit.get("nontarget", {}), self.raised, c)
         states = {x["id"]: visit.get("nontarget", {}).get(x["id"]) for x in self.case["baseline"].get("nontarget", [])}
         rule = {x["id"]: self.relapses(x) for x in self.case["baseline"].get("nontarget", [])}
