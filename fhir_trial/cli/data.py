@@ -16,7 +16,7 @@ from fhir_trial.fhir.versions import DEFAULT
 from fhir_trial.sources.conventions_file import chosen_conventions
 from fhir_trial.sources.sdtm.unwritten import unwritten
 from fhir_trial.sources.sdtm.write import write_sdtm
-from fhir_trial.sync.folder import MANIFEST, write_folder
+from fhir_trial.sync.folder import MANIFEST, read_manifest, write_folder
 from fhir_trial.trial.apart import by_type
 from fhir_trial.trial.derived import Source, write_endpoints
 from fhir_trial.trial.folder_reading import NOT_RESOURCES, is_fhir_folder
@@ -76,6 +76,7 @@ def to_fhir(
     if on_error is OnError.refuse:
         unwritten.raise_errors()
     manifest = write_folder(out, resources, fhir, data.study.id)
+    (out / "loss.json").touch(mode=0o600)
     (out / "loss.json").write_text(json.dumps(losses(data, fhir, unwritten), indent=2) + "\n", encoding="utf-8")
     findings = [*data.findings, *unwritten]
     counts = {entry.type: entry.count for entry in manifest.files}
@@ -111,17 +112,27 @@ def from_fhir(
 
 def validate(
     paths: Annotated[list[Path], typer.Argument(help="Files (.json, .ndjson; gzip too) or folders.")],
-    fhir: Annotated[str, typer.Option("--fhir", help="FHIR version: r4 or r5.")] = DEFAULT,
+    fhir: Annotated[str | None, typer.Option("--fhir", help="FHIR version, r4 or r5; else what a folder's manifest says, else r4.")] = None,
     as_json: Json = False,
 ) -> int:
     """Check resources against HL7's definitions; 1 when there is an error."""
-    findings = list(validate_files(_resource_files(paths), fhir))
+    findings = list(validate_files(_resource_files(paths), version_of(paths, fhir)))
     if as_json:
         show_json([finding_row(f) for f in findings])
     else:
         say_findings(findings, limit=200)
         show_counts("findings", Findings(findings).counts() or {"none": 0})
     return 1 if any(f.severity == "error" for f in findings) else 0
+
+
+def version_of(paths: list[Path], asked: str | None) -> str:
+    """The version asked for, else the one that all manifests of the folders name, else the default."""
+    if asked is not None:
+        return asked
+    stated = {manifest.fhir for path in paths if path.is_dir() and (manifest := read_manifest(path)) is not None}
+    if len(stated) > 1:
+        raise UsageError(f"the folders are of several FHIR versions ({', '.join(sorted(stated))}): give --fhir, or one at a time")
+    return stated.pop() if stated else DEFAULT
 
 
 def _resource_files(paths: list[Path]) -> list[Path]:

@@ -4,12 +4,13 @@ import sys
 import traceback
 from collections.abc import Iterable
 from importlib import import_module
+from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from fhir_trial.cli.output import say, say_findings
+from fhir_trial.cli.output import say, say_findings, show
 from fhir_trial.errors import FhirTrialError, InputError, UsageError
 
 COMMANDS = {
@@ -49,7 +50,7 @@ def _app(names: Iterable[str]) -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    app.callback()(_no_options)
+    app.callback(invoke_without_command=True)(_general)
     for name in names:
         module = import_module(f"fhir_trial.cli.{COMMANDS[name]}")
         if name in _GROUPS:
@@ -59,8 +60,11 @@ def _app(names: Iterable[str]) -> typer.Typer:
     return app
 
 
-def _no_options() -> None:
+def _general(version: Annotated[bool, typer.Option("--version", help="Say the version, and nothing else.")] = False) -> None:
     """Clinical-trial data to FHIR and back: sync, tables, endpoints, registry records."""
+    if version:
+        show(package_version("fhir_trial"))
+        raise typer.Exit
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -6,14 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from fhir_trial.cli.data import Json, OnError
+from fhir_trial.cli.data import Json, OnError, version_of
 from fhir_trial.cli.output import finding_row, say, say_findings, show, show_json
 from fhir_trial.errors import Findings, UsageError
 from fhir_trial.fhir import json as fhir_json
-from fhir_trial.fhir.versions import DEFAULT
 from fhir_trial.frames import shipped_view, write_view
 from fhir_trial.progress import Progress, silent
-from fhir_trial.sync.folder import read_manifest
 
 
 def view(
@@ -27,7 +25,7 @@ def view(
     as_json: Json = False,
 ) -> int:
     """Run a ViewDefinition over resources into a table; 1 when something could not be read."""
-    version, findings = _version(paths, fhir), Findings()
+    version, findings = version_of(paths, fhir), Findings()
     if out.is_file() and any(path.is_file() and path.samefile(out) for path in paths):
         raise UsageError(f"{out} is what is read; the table would replace it")
     rows = write_view(
@@ -49,16 +47,6 @@ def view(
         say_findings(finding for finding in findings if finding.severity != "information")
         show(f"{out}: {rows} rows")
     return 1 if findings.errors() else 0
-
-
-def _version(paths: list[Path], asked: str | None) -> str:
-    """The version asked for, else the one that all manifests of the folders name, else the default."""
-    if asked is not None:
-        return asked
-    stated = {manifest.fhir for path in paths if path.is_dir() and (manifest := read_manifest(path)) is not None}
-    if len(stated) > 1:
-        raise UsageError(f"the folders are of several FHIR versions ({', '.join(sorted(stated))}): give --fhir, or one at a time")
-    return stated.pop() if stated else DEFAULT
 
 
 def _definition(view: str, fhir: str) -> dict[str, Any]:

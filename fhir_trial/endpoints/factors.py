@@ -116,6 +116,6 @@ def _values(analysis: Analysis, factor: Factor) -> Mapping[str, Any]:
         names = [*BASELINE, *COLUMNS, *(str(c) for c in enrolled if not pd.api.types.is_datetime64_any_dtype(enrolled[c].dtype))]
         near = difflib.get_close_matches(name, names, n=1)
         raise UsageError(
-            f"no column is named {factor.name}: " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(BASELINE)}")
+            f"no column is named {factor.name}: " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(dict.fromkeys(names))}")
         )
     return dict(zip(subjects, enrolled[column].astype(object), strict=True))

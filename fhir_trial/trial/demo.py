@@ -78,6 +78,7 @@ def demo(out: Path, cohort: str = "a", fhir: str = "r4", server: Server | None =
     findings = Findings(data.findings)
     resources = step("writing FHIR", lambda: to_resources(data, fhir, findings))
     write_folder(folder / f"fhir-{fhir}", by_type(resources), fhir, study.id)
+    (folder / f"fhir-{fhir}" / "loss.json").touch(mode=0o600)
     _write(
         folder / f"fhir-{fhir}" / "loss.json",
         json.dumps(losses(data, fhir, Findings(f for f in findings if f.code == "cannot-be-mapped")), indent=2),

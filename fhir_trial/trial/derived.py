@@ -68,7 +68,7 @@ def _is_free(path: Path, texts: Mapping[str, str]) -> bool:
 
 def refuse_locked(locks: Iterable[Path]) -> None:
     """`InputError` where there are locks that what is about to be written would not be the results of."""
-    effect = "it stays as it is: endpoints can write to another folder, and lock --out to another file"
+    effect = "it stays as it is: other results, or those at another cutoff, belong into a folder of their own (endpoints --out)"
     findings = Findings(Finding("already-locked", str(path), expected="no lock of other results", effect=effect) for path in locks)
     findings.raise_errors()
 

@@ -64,6 +64,8 @@ def lock(folder: Path, cutoff: str | None = None, out: Path | None = None) -> Lo
 
 def _checked_inputs(folder: Path) -> Any:
     """What the folder's results were derived from; every file must be as it was written."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder")
     told = read_inputs(folder)
     if not isinstance(told, dict) or not {"schema", "study", "snapshot", "versions", "files"} <= told.keys():
         expected = f"a folder that `endpoints` wrote, with {INPUTS}"

@@ -77,6 +77,8 @@ class OpenTrial:
             with connect(self.server, self.fhir) as connection:
                 self._data = from_resources(pull_study(self.study.id, connection, progress), self.study, self.fhir)
         elif self.folder is not None:
+            if not self.folder.exists():
+                raise UsageError(f"{self.folder} is no folder")
             fhir = self.fhir if is_fhir_folder(self.folder) else None
             self._data = read_source(self.folder, self.study.id, fhir)
         return self.data

@@ -22,6 +22,8 @@ class Column:
     """Text that cannot be read leaves the row without a value instead of leaving the row out; the text is kept as a source column."""
     supplement: str | None = None
     """The label of the supplemental qualifier, where it is one."""
+    without: str | None = None
+    """What follows where a file lacks the column, which no row must have and endpoints rest on."""
 
 
 @dataclass(frozen=True)
@@ -118,14 +120,14 @@ EX = Layout(
         Column("EXSTAT", "not_done", NOT_DONE),
         Column("EXOCCUR", "occurred", YES_NO),
         Column("EXREASND", "reason", also=("EXREASOC",)),
-        Column("EXDOSE", "dose", AMOUNT),
+        Column("EXDOSE", "dose", AMOUNT, without="doses are not known, nor what is summed of them"),
         Column("EXDOSU", "unit"),
         Column("EXDOSFRM", "form"),
         Column("EXDOSFRQ", "frequency"),
         Column("EXROUTE", "route"),
         Column("EXADJ", "adjustment"),
         *VISIT,
-        Column("EXSTDTC", "start", DATE),
+        Column("EXSTDTC", "start", DATE, without="when doses were given is not known"),
         Column("EXENDTC", "end", DATE),
         Column("EXPDOSM2", "planned_per_m2", AMOUNT, also=("EXDOSEM2",), supplement="Planned Dose per m2 (mg/m2)"),
         Column("EXBSA", "bsa_used", AMOUNT, supplement="Body Surface Area Used (m2)"),
@@ -150,7 +152,7 @@ AE = Layout(
         Column("AESEQ", "sequence", INTEGER, required=True),
         Column("AESPID", "sponsor_id"),
         Column("AETERM", "term", required=True),
-        Column("AEDECOD", "preferred_term"),
+        Column("AEDECOD", "preferred_term", without="events are counted by AETERM"),
         Column("AESOC", "organ_class", also=("AEBODSYS",)),
         Column("AETOXGR", "grade", GRADE),
         Column("AETOXVER", "grade_version", supplement="Version of the Toxicity Grades"),
@@ -160,7 +162,7 @@ AE = Layout(
         Column("AEREL", "related"),
         Column("AEACN", "action"),
         Column("AEOUT", "outcome", OUTCOME),
-        Column("AESTDTC", "start", DATE),
+        Column("AESTDTC", "start", DATE, without="which events began under treatment is not known"),
         Column("AEENDTC", "end", DATE),
         Column("AEDTC", "reported_on", DATE),
     ),
@@ -273,7 +275,7 @@ def _reading(prefix: str) -> tuple[Column, ...]:
         Column(f"{prefix}EVALID", "evaluator_id"),
         Column(f"{prefix}ACPTFL", "accepted", YES_NO),
         *VISIT,
-        Column(f"{prefix}DTC", "on", DATE),
+        Column(f"{prefix}DTC", "on", DATE, without="when it was seen is not known, and an assessment without a date does not count"),
     )
 
 

@@ -93,6 +93,10 @@ def _usable(raw: RawDomain, layout: Layout, reading: Reading) -> bool:
     for group in missing:
         expected = f"the column {' or '.join(group)}"
         reading.report("missing-column", raw, field=group[0], expected=expected, effect="the file is not read")
+    for column in layout.columns if len(raw) else ():
+        if column.without is not None and not _stands_in(raw, column):
+            expected = f"the column {column.variable}"
+            reading.report("missing-column", raw, field=column.variable, expected=expected, severity="warning", effect=column.without)
     return not missing
 
 
