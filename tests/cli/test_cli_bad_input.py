@@ -182,3 +182,13 @@ def test_an_output_that_cannot_be_written_is_one_line(command, sdtm, tmp_path):
     said = command("endpoints", sdtm, "--study", STUDY, "--out", tmp_path / "taken")
     assert said.code == 2
     assert said.err.splitlines()[-1].endswith("taken: File exists")
+
+
+@pytest.mark.parametrize(("domain", "column"), [("ex", "EXDOSE"), ("ex", "EXSTDTC"), ("ae", "AEDECOD"), ("ae", "AESTDTC"), ("tr", "TRDTC")])
+def test_a_column_that_endpoints_rest_on_is_named_with_what_follows_where_a_file_lacks_it(command, spoiled, domain, column):
+    path = spoiled / f"{domain}.csv"
+    path.write_text(path.read_text("utf-8").replace(column, f"{column}_X", 1), "utf-8")
+    findings = json.loads(command("endpoints", spoiled, "--study", STUDY, "--out", "out", "--json").out)["findings"]
+    (found,) = [f for f in findings if f["code"] == "missing-column"]
+    assert (found["place"], found["field"], found["expected"]) == (f"{domain}.csv", column, f"the column {column}")
+    assert found["effect"]

@@ -127,7 +127,7 @@ def test_lock_and_diff(command, spoiled, tmp_path):
 
 
 def test_what_is_no_folder_of_endpoints_is_not_locked(command, sdtm):
-    for folder in (sdtm, "nowhere"):
+    for folder, code, words in ((sdtm, 1, "no endpoints"), ("nowhere", 2, "nowhere is no folder")):
         said = command("lock", folder)
-        assert (said.code, said.out, "no endpoints" in said.err) == (1, "", True)
+        assert (said.code, said.out, words in said.err) == (code, "", True)
     assert command("diff", "nowhere", sdtm).code == 2

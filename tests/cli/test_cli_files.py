@@ -186,3 +186,41 @@ def test_a_table_of_endpoints_ends_the_demonstration(command, small):
     report = json.loads(command("demo", "--out", out, "--json", "--clean").out)
     assert (report["synthetic"], report["fhir"], report["written"], report["endpoints"]["PFS"]["n"]) == (True, "r4", 0, 6)
     assert [path.name for path in (out / STUDY).iterdir()] == ["sdtm"]
+
+
+def test_a_lesion_too_small_to_measure_comes_back_as_its_one_row(command, sdtm, tmp_path):
+    """The number beside the words is a default: one row of the source says both, and both come back in one."""
+    source = tmp_path / "small"
+    source.mkdir()
+    for file in sdtm.iterdir():
+        (source / file.name).write_bytes(file.read_bytes())
+    with (source / "tr.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    row = next(r for r in rows if r["TRTESTCD"] == "LDIAM" and r["VISIT"] != "SCREENING")
+    words = "TOO SMALL TO MEASURE"
+    row.update(TRORRES=words, TRORRESU="", TRSTRESC=words, TRSTRESN="5", TRSTRESU="mm")
+    with (source / "tr.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+    said = command("to-fhir", source, "--study", STUDY, "--out", "fhir")
+    assert (said.code, said.err) == (0, "")
+    assert command("from-fhir", "fhir", "--out", "back").code == 0
+    with Path("back/tr.csv").open(newline="", encoding="utf-8") as file:
+        back = list(csv.DictReader(file))
+    assert len(back) == len(rows)
+    (found,) = [r for r in back if (r["USUBJID"], r["TRSEQ"]) == (row["USUBJID"], row["TRSEQ"])]
+    assert {name: found[name] for name in ("TRTESTCD", "TRORRES", "TRSTRESC", "TRSTRESN", "TRSTRESU")} == {
+        name: row[name] for name in ("TRTESTCD", "TRORRES", "TRSTRESC", "TRSTRESN", "TRSTRESU")
+    }
+
+
+@pytest.mark.parametrize("fhir", VERSIONS)
+def test_validate_follows_the_manifest_of_a_folder(command, fhir_folders, fhir):
+    said = command("validate", fhir_folders[fhir])
+    assert (said.code, "none" in said.out) == (0, True)
+
+
+def test_the_version_is_said(command):
+    said = command("--version")
+    assert (said.code, said.out.count(".")) == (0, 2)

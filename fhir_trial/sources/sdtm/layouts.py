@@ -268,14 +268,17 @@ LB = Layout(
 )
 
 
-def _reading(prefix: str) -> tuple[Column, ...]:
-    """Who read it, and when: the same in TU, TR and RS."""
+UNDATED = "when it was seen is not known, and an assessment without a date does not count"
+
+
+def _reading(prefix: str, without: str | None = None) -> tuple[Column, ...]:
+    """Who read it, and when: the same in TU, TR and RS; what follows where a file does not say when."""
     return (
         Column(f"{prefix}EVAL", "evaluator"),
         Column(f"{prefix}EVALID", "evaluator_id"),
         Column(f"{prefix}ACPTFL", "accepted", YES_NO),
         *VISIT,
-        Column(f"{prefix}DTC", "on", DATE, without="when it was seen is not known, and an assessment without a date does not count"),
+        Column(f"{prefix}DTC", "on", DATE, without=without),
     )
 
 
@@ -309,7 +312,7 @@ TR = Layout(
         Column("TRSTAT", "not_done", NOT_DONE),
         Column("TRREASND", "reason"),
         Column("TRMETHOD", "method"),
-        *_reading("TR"),
+        *_reading("TR", UNDATED),
     ),
     needs=(("TRLNKID",), ("TRSTRESN", "TRSTRESC", "TRORRES")),
     only=("TRTESTCD", frozenset({"LDIAM", "LPERP", "TUMSTATE", "SUMDIAM", "TRALL"})),
@@ -326,7 +329,7 @@ RS = Layout(
         Column("RSSTRESC", "value", also=("RSORRES",)),
         Column("RSSTAT", "not_done", NOT_DONE),
         Column("RSREASND", "reason"),
-        *_reading("RS"),
+        *_reading("RS", UNDATED),
     ),
     needs=(("RSSTRESC", "RSORRES"),),
     only=("RSTESTCD", frozenset(RESPONSE_TESTS)),

@@ -31,6 +31,7 @@ class Written(NamedTuple):
 
 
 _SUPPLEMENT = ("STUDYID", "RDOMAIN", "USUBJID", "IDVAR", "IDVARVAL", "QNAM", "QLABEL", "QVAL")
+TOO_SMALL = "too-small-to-measure"
 _STATE_TERMS = {state: term for term, state in reversed(STATES.items())}
 _TEST_NAMES = {
     "BSA": "Body Surface Area",
@@ -205,21 +206,25 @@ def _measurement(record: Fields, lines: Lines) -> None:
     measured = any(size is not None for _, size, _ in diameters)
     blank = any(size is None for _, size, _ in diameters)
     unread = record["state"] in ("not-done", "not-evaluable")
-    state_apart = record["state_sequence"] is not None or (record["state"] is not None and (not blank or (unread and measured)))
+    in_words = record["state"] == TOO_SMALL and record["state_sequence"] is None and len(diameters) == 1 and measured
+    state_apart = not in_words and (
+        record["state_sequence"] is not None or (record["state"] is not None and (not blank or (unread and measured)))
+    )
     for test, size, sequence in diameters:
         if size is not None:
-            _length(record, (test, size, sequence), lines)
+            _length(record, (test, size, sequence), lines, _STATE_TERMS[TOO_SMALL] if in_words else None)
         else:
             _state(record, (test, "not-done" if state_apart or record["state"] is None else record["state"], sequence), lines)
     if state_apart or not diameters:
         _state(record, ("TUMSTATE", record["state"], record["state_sequence"]), lines)
 
 
-def _length(record: Fields, result: tuple[str, Any, int | None], lines: Lines) -> None:
+def _length(record: Fields, result: tuple[str, Any, int | None], lines: Lines, term: str | None = None) -> None:
+    """A row with a length; with a `term`, the words that stand as its result beside the number."""
     test, size, sequence = result
     text = format_decimal(size)
-    fields = record | {"test": test, "sequence": sequence, "reason": None, "result": text, "result_unit": "mm"}
-    fields |= {"character": text, "number": text, "unit": "mm"}
+    fields = record | {"test": test, "sequence": sequence, "reason": None, "result": term or text, "result_unit": None if term else "mm"}
+    fields |= {"character": term or text, "number": text, "unit": "mm"}
     lines.add(TR, fields, test, TRTEST=_TEST_NAMES[test])
 
 

@@ -196,7 +196,9 @@ def _measurement(slot: list[Record], ordinal: int) -> dict[str, Any]:
         if test != "state":
             made[f"{test}_mm"] = record["mm"]
     made["merged_with"] = next((r["merged_with"] for r in slot if r["merged_with"]), None) if state == "merged" else None
-    made["reason"] = next((r["reason"] for r in slot if r["reason"]), None) if state in ("not-done", "not-evaluable") else None
+    # The state's own row says why it is so, whatever the order of the rows: a diameter's row may have a reason of its own.
+    told = [record["reason"] for record in sorted(slot, key=lambda record: TESTS[record["test"]] != "state") if record["reason"]]
+    made["reason"] = told[0] if told and state in ("not-done", "not-evaluable") else None
     return made
 
 

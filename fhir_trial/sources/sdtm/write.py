@@ -34,7 +34,9 @@ def sdtm_lines(data: TrialData) -> dict[str, Table]:
         lines["relrec"] = related
     for domain, (layout, entities) in _DOMAINS.items():
         if any(entity in data.tables for entity in entities):
-            needed = [column.variable for column in layout.columns if column.required] + [group[0] for group in layout.needs]
+            needed = [column.variable for column in layout.columns if column.required or column.without] + [
+                group[0] for group in layout.needs
+            ]
             lines[domain].append(dict.fromkeys(("STUDYID", "DOMAIN", "USUBJID", *needed), ""))
     whole = {}
     for domain, part in lines.items():
