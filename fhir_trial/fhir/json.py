@@ -109,3 +109,19 @@ def _numbers(value: Any) -> Iterator[float | Decimal]:
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _numbers(item)
+
+
+def leaf_paths(value: Any, path: str = "") -> Iterator[str]:
+    """The dotted path of every value in decoded JSON that is no object, list, null or empty text; places in lists do not count.
+
+    >>> list(leaf_paths({"a": [{"b": 1}, {"b": None, "c": ""}], "d": False}))
+    ['a.b', 'd']
+    """
+    if isinstance(value, dict):
+        for name, member in value.items():
+            yield from leaf_paths(member, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for item in value:
+            yield from leaf_paths(item, path)
+    elif value is not None and value != "":
+        yield path

@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -12,7 +11,7 @@ import msgspec
 
 from fhir_trial.domain.registry_text import marked, plain
 from fhir_trial.errors import Finding, Findings, InputError
-from fhir_trial.fhir.json import decode, repeated_keys
+from fhir_trial.fhir.json import decode, leaf_paths, repeated_keys
 from fhir_trial.registry.posted import Part, PostedRecord, PostedResults
 
 _MARKED_UP = re.compile(r"(description|comment|details|notes)$", re.IGNORECASE)
@@ -91,7 +90,7 @@ class _Reader:
                 if read is not None:
                     fields[name] = read
             else:
-                left[f"{path}.{member}"] += sum(1 for _ in _leaves(found))
+                left[f"{path}.{member}"] += sum(1 for _ in leaf_paths(found))
         self._list(left, "the model of results has no place for it")
         return part(**fields)
 
@@ -124,7 +123,7 @@ class _Reader:
         known = {f"protocolSection.identificationModule.{path}" for path in _IDENTITY.values()}
         for section, value in document.items():
             if section not in ("resultsSection", "hasResults"):
-                paths = (f"{section}.{path}" if path else section for path in _leaves(value))
+                paths = (f"{section}.{path}" if path else section for path in leaf_paths(value))
                 left.update(".".join(path.split(".")[:2]) for path in paths if path not in known)
         self._list(left, "no part of results: not converted")
 
@@ -157,14 +156,3 @@ def _marked(value: Any, name: str = "") -> Any:
     if isinstance(value, list | tuple):
         return [_marked(item, name) for item in value]
     return marked(value) if isinstance(value, str) and _MARKED_UP.search(name) else value
-
-
-def _leaves(value: Any, path: str = "") -> Iterator[str]:
-    if isinstance(value, dict):
-        for name, member in value.items():
-            yield from _leaves(member, f"{path}.{name}" if path else name)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _leaves(item, path)
-    elif value is not None and value != "":
-        yield path

@@ -2,12 +2,12 @@
 
 import copy
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from fhir_trial.errors import Finding, Findings
+from fhir_trial.fhir.json import leaf_paths
 
 Node = dict[str, Any]
 
@@ -65,7 +65,7 @@ class Taking:
 
     def left(self, syntax: frozenset[str] = frozenset(), steps: int = 9) -> Counter[str]:
         """The values that nobody took, counted by the first `steps` of their path; members that are mere `syntax` are not counted."""
-        paths = (path.split(".") for path in _leaves(self.document))
+        paths = (path.split(".") for path in leaf_paths(self.document))
         return Counter(".".join(path[:steps]) for path in paths if path[-1] not in syntax)
 
     def _take(self, path: str, node: Node | None) -> Any:
@@ -85,14 +85,3 @@ class Taking:
             self.findings.add(
                 Finding("wrong-type", self.place, field=where, found=type(value).__name__, expected=expected, effect="not used")
             )
-
-
-def _leaves(value: Any, path: str = "") -> Iterator[str]:
-    if isinstance(value, dict):
-        for name, member in value.items():
-            yield from _leaves(member, f"{path}.{name}" if path else name)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _leaves(item, path)
-    elif value is not None and value != "":
-        yield path
