@@ -15,7 +15,7 @@ Messages carry no subject data: a value that was found stands in `Finding.found`
 import importlib
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from types import ModuleType
@@ -103,6 +103,18 @@ class Finding:
         expected = f", expected {self.expected}" if self.expected else ""
         effect = f"; {self.effect}" if self.effect else ""
         return f"{self.location()}: {found}{expected}{effect}"
+
+
+def not_carried(place: str, counts: Mapping[str, int], effect: str) -> Iterator[Finding]:
+    """An information for each path of a source, with how many values stand there that nothing takes; none for a count of 0.
+
+    >>> [f.describe() for f in not_carried("a.json", {"b.c": 2, "d": 0}, "no place for it")]
+    ["a.json, field b.c: found '2 values'; no place for it"]
+    """
+    for path, count in counts.items():
+        if count:
+            found = f"{count} values" if count > 1 else "1 value"
+            yield Finding("not-carried", place, field=path, found=found, severity="information", effect=effect)
 
 
 class Findings:

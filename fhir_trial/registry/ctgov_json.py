@@ -10,7 +10,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from fhir_trial.domain.registry_text import marked, plain
-from fhir_trial.errors import Finding, Findings, InputError
+from fhir_trial.errors import Finding, Findings, InputError, not_carried
 from fhir_trial.fhir.json import decode, leaf_paths, repeated_keys
 from fhir_trial.registry.posted import Part, PostedRecord, PostedResults
 
@@ -91,7 +91,7 @@ class _Reader:
                     fields[name] = read
             else:
                 left[f"{path}.{member}"] += sum(1 for _ in leaf_paths(found))
-        self._list(left, "the model of results has no place for it")
+        self.findings.extend(not_carried(self.place, left, "the model of results has no place for it"))
         return part(**fields)
 
     def _value(self, value: Any, annotation: Any, path: str) -> Any:
@@ -125,13 +125,7 @@ class _Reader:
             if section not in ("resultsSection", "hasResults"):
                 paths = (f"{section}.{path}" if path else section for path in leaf_paths(value))
                 left.update(".".join(path.split(".")[:2]) for path in paths if path not in known)
-        self._list(left, "no part of results: not converted")
-
-    def _list(self, left: Counter[str], effect: str) -> None:
-        for path, count in left.items():
-            if count:
-                found = f"{count} values" if count > 1 else "1 value"
-                self.findings.add(Finding("not-carried", self.place, None, path, found, severity="information", effect=effect))
+        self.findings.extend(not_carried(self.place, left, "no part of results: not converted"))
 
     def _wrong(self, value: Any, path: str, expected: str) -> None:
         found = value if isinstance(value, str) else type(value).__name__

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from lxml import etree
 
-from fhir_trial.errors import Finding, Findings, InputError
+from fhir_trial.errors import Finding, Findings, InputError, not_carried
 from fhir_trial.registry.posted import (
     COMPLETED,
     PARTICIPANTS,
@@ -286,9 +286,7 @@ class _Reader:
     def report_left(self, study: _Element) -> None:
         """The elements with a text that nothing has read, by path."""
         left = Counter(path for element, path in _texts(study) if element not in self.read)
-        for path, number in left.items():
-            found, effect = f"{number} values" if number > 1 else "1 value", "the model of results has no place for it"
-            self.findings.add(Finding("not-carried", self.place, None, path, found, severity="information", effect=effect))
+        self.findings.extend(not_carried(self.place, left, "the model of results has no place for it"))
 
 
 def _line(element: _Element) -> int | None:

@@ -8,7 +8,7 @@ from itertools import chain, count
 import msgspec
 from lxml import etree
 
-from fhir_trial.errors import Finding, Findings, InputError
+from fhir_trial.errors import Finding, Findings, InputError, not_carried
 from fhir_trial.registry.picklists import picklists
 from fhir_trial.registry.posted import (
     COMPLETED,
@@ -364,10 +364,7 @@ class _Writer:
         self.members(element, event, {"stats": stats})
 
     def report_lost(self) -> None:
-        for path, number in self.lost.items():
-            if number:
-                found, effect = f"{number} values" if number > 1 else "1 value", "PRS XML has no place for it"
-                self.findings.add(Finding("not-carried", self.place, None, path, found, severity="information", effect=effect))
+        self.findings.extend(not_carried(self.place, self.lost, "PRS XML has no place for it"))
 
 
 def _others(part: Part) -> dict[str, str | None]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from lxml import etree
 
-from fhir_trial.errors import Finding, Findings, InputError
+from fhir_trial.errors import Finding, Findings, InputError, not_carried
 from fhir_trial.sources.safe_xml import read_tree
 
 NAMESPACE = "http://www.cdisc.org/ns/odm/v1.3"
@@ -70,11 +70,9 @@ class OdmFile:
         if len(studies) > 1:
             found, effect = f"{len(studies)} studies", "the first is taken"
             self.findings.add(Finding("several", self.place, field="Study", found=found, expected="one", severity="warning", effect=effect))
-        for name in ("StudyEventDef", "FormDef", "ItemGroupDef", "ItemDef", "CodeList", "MeasurementUnit", "ConditionDef", "MethodDef"):
-            if count := sum(1 for _ in self.root.iter(_name(name))):
-                effect = "the study definition has no place for it"
-                found = f"{count} values" if count > 1 else "1 value"
-                self.findings.add(Finding("not-carried", self.place, field=name, found=found, severity="information", effect=effect))
+        parts = ("StudyEventDef", "FormDef", "ItemGroupDef", "ItemDef", "CodeList", "MeasurementUnit", "ConditionDef", "MethodDef")
+        counts = {name: sum(1 for _ in self.root.iter(_name(name))) for name in parts}
+        self.findings.extend(not_carried(self.place, counts, "the study definition has no place for it"))
 
     def items(self) -> list[Item]:
         """Every subject's values as they stand at the end of the file: a later transaction changes or removes an earlier one."""

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from lxml import etree
 
-from fhir_trial.errors import Finding, Findings, InputError
+from fhir_trial.errors import Finding, Findings, InputError, not_carried
 from fhir_trial.sources import ctgov
 from fhir_trial.sources.taking import Node, Taking
 
@@ -32,9 +32,7 @@ def definition(root: Element, place: str, findings: Findings) -> dict[str, Any]:
     layout = _Layout(studies[0])
     taking = Taking(place, {"protocolSection": layout.document}, findings)
     members = ctgov.definition(taking)
-    for path, number in (layout.left() + taking.left()).items():
-        found, effect = f"{number} values" if number > 1 else "1 value", "the study definition has no place for it"
-        findings.add(Finding("not-carried", place, None, path, found, severity="information", effect=effect))
+    findings.extend(not_carried(place, layout.left() + taking.left(), "the study definition has no place for it"))
     return members | {"references": [f"PRS record {members['id']}: {place}"] if members["id"] else []}
 
 

@@ -9,7 +9,7 @@ import msgspec
 import yaml
 
 from fhir_trial.domain.study import StudyDefinition
-from fhir_trial.errors import Finding, Findings, InputError, UsageError
+from fhir_trial.errors import Finding, Findings, InputError, UsageError, not_carried
 from fhir_trial.fhir.json import decode, repeated_keys
 from fhir_trial.sources import ctgov, prs, usdm
 from fhir_trial.sources.odm import read_odm
@@ -111,9 +111,8 @@ def _report_missing(members: dict[str, Any], place: str, findings: Findings) -> 
 def _imported(taking: Taking, kind: Kind) -> Imported:
     members = without_blanks(kind.definition(taking))
     _report_missing(members, taking.place, taking.findings)
-    for path, count in taking.left(kind.syntax, kind.steps).items():
-        found, effect = f"{count} values" if count > 1 else "1 value", "the study definition has no place for it"
-        taking.findings.add(Finding("not-carried", taking.place, field=path, found=found, severity="information", effect=effect))
+    left = taking.left(kind.syntax, kind.steps)
+    taking.findings.extend(not_carried(taking.place, left, "the study definition has no place for it"))
     return Imported(members, taking.findings)
 
 
