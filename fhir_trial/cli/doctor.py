@@ -7,6 +7,7 @@ from typing import Any
 from fhir_trial import config
 from fhir_trial.cli.output import say, show, show_json
 from fhir_trial.cli.servers import Deadline, Json, Profile, Server, Store, Token, Version, server_flags
+from fhir_trial.errors import ConfigurationError
 from fhir_trial.sync.doctor import diagnose
 from fhir_trial.trial.connection import connect
 
@@ -20,17 +21,18 @@ def doctor(
     deadline: Deadline = None,
     as_json: Json = False,
 ) -> int:
-    """Say what kind of server it is, which way of reading and writing follows, and what will not work."""
+    """Say what kind of server it is, which way of reading and writing follows, and what will not work. 3 where it lets nobody in."""
     named = config.load(flags=server_flags(token, research_store, deadline, profile)).server(server)
     with connect(named, fhir) as connection:
-        found = connection.run(diagnose(connection.info, named.profile is not None, time.time())).to_json()
+        diagnosis = connection.run(diagnose(connection.info, named.profile is not None, time.time()))
+    found = diagnosis.to_json()
     if as_json:
         show_json(found)
     else:
         show("\n".join(_lines(found)))
     for advice in found["to mend"]:
         say(advice)
-    return 0
+    return 0 if diagnosis.is_let_in else ConfigurationError.exit_code
 
 
 def _lines(found: dict[str, Any]) -> Iterator[str]:

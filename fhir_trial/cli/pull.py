@@ -1,5 +1,7 @@
 """`pull`: a server's resources into a folder, whose manifest proves it whole."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +10,7 @@ import typer
 from fhir_trial import config
 from fhir_trial.cli.output import say_findings, show_counts, show_json
 from fhir_trial.cli.servers import Deadline, Json, Profile, Server, Token, Version, server_flags
+from fhir_trial.errors import FhirTrialError, UsageError
 from fhir_trial.privacy.audit import AuditLog
 from fhir_trial.trial.connection import connect
 from fhir_trial.trial.pulling import Wanted, pull_into
@@ -34,9 +37,27 @@ def pull(
 ) -> int:
     """Read a study, patients, or every trial resource, from a server into a folder whose manifest proves it complete."""
     wanted = Wanted(study, tuple(types or ()), tuple(patients or ()), group, bulk, all_patients, since, poll_limit)
-    with connect(config.load(flags=server_flags(token, False, deadline, profile)).server(server), fhir) as connection:
+    with (
+        connect(config.load(flags=server_flags(token, False, deadline, profile)).server(server), fhir) as connection,
+        _told(AuditLog.of_folder(out), server=connection.info.base_url, study=study, since=since) as told,
+    ):
         read = pull_into(connection, out, wanted)
-        AuditLog.of_folder(out).record("pull", server=connection.info.base_url, study=study, since=since, **read.counts)
+        told.update(read.counts)
     show_json({"counts": read.counts}) if as_json else show_counts(str(out), read.counts)
     say_findings(read.findings)
     return 1 if any(finding.severity == "error" for finding in read.findings) else 0
+
+
+@contextmanager
+def _told(log: AuditLog, **details: str | None) -> Iterator[dict[str, int]]:
+    """One entry of a pull, done or failed: a server may have told of patients before it broke off. A usage error has none."""
+    counts: dict[str, int] = {}
+    try:
+        yield counts
+    except UsageError:
+        raise
+    except BaseException as error:
+        with suppress(FhirTrialError):  # the pull's own error says more than that it could not be written down
+            log.record("pull failed", error=type(error).__name__, **details)
+        raise
+    log.record("pull", **details, **counts)

@@ -18,6 +18,7 @@ Resource = dict[str, Any]
 Action = Literal["create", "update", "unchanged", "conflict", "delete", "refused"]
 ACTIONS: tuple[Action, ...] = ("create", "update", "unchanged", "conflict", "delete", "refused")
 Side = Literal["source", "server"]
+NO_RESEARCH_STORE = "a pseudonymous Patient is written only to a server declared a research store (research_store = true)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ class Decisions:
     def _why_not(self, item: Item) -> str | None:
         """Why this server may not have it, or could not keep one copy of it; None if neither."""
         if item.type == "Patient" and not self._server.research_store:
-            return "a pseudonymous Patient is written only to a server declared a research store (research_store = true)"
+            return NO_RESEARCH_STORE
         if item.type == "Group" and self._is_blinded:
             return "its members may tell the arms of a blinded study"
         if reason := self._server.why_not_written(item.type, "create" if item.action == "create" else "update"):

@@ -10,6 +10,7 @@ from typing import Any
 from fhir_trial.errors import FhirTrialError
 from fhir_trial.fhir.http import Exchange, Request, Response, moment
 from fhir_trial.sync.capability import ServerInfo
+from fhir_trial.sync.decide import NO_RESEARCH_STORE
 from fhir_trial.sync.pull import TRIAL_TYPES, trial_types
 
 SKEW_SECONDS = 60.0
@@ -44,12 +45,14 @@ class Try:
 
 
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+_DISCOVERY = Try("sign-in discovery", Request("GET", ".well-known/smart-configuration", {"Accept": "application/json"}))
+"""Open to anyone, so its answer says nothing of who may read."""
 TRIES = (
     Try("a type searched as a whole", Request("GET", "Observation?_count=1", {"Prefer": "handling=strict"})),
     Try("search by _lastUpdated", Request("GET", "Patient?_lastUpdated=gt2999-01-01&_count=1", {"Prefer": "handling=strict"})),
     Try("search by POST", Request("POST", "Patient/_search", _FORM, b"_id=none")),
     Try("history since a time", Request("GET", "Patient/_history?_since=2999-01-01T00:00:00Z&_count=1")),
-    Try("sign-in discovery", Request("GET", ".well-known/smart-configuration", {"Accept": "application/json"})),
+    _DISCOVERY,
 )
 
 
@@ -62,6 +65,11 @@ class Diagnosis:
     """Whether its profile was named in the configuration, and not recognised."""
     tried: tuple[Tried, ...]
     skew_seconds: float | None
+
+    @property
+    def is_let_in(self) -> bool:
+        """Whether any read of data was answered otherwise than by asking who we are (401), or what we may (403)."""
+        return any(one.answer not in ("401", "403") for one in self.tried if one.name != _DISCOVERY.name)
 
     def to_json(self) -> dict[str, Any]:
         """The diagnosis as one JSON object."""
@@ -148,7 +156,13 @@ def _skew(response: Response, now: float) -> float | None:
 
 
 def _refused(server: ServerInfo, types: list[str]) -> dict[str, str]:
-    return {name: reason for name in types if (reason := server.why_not_written(name) or server.why_not_found_again(name))}
+    return {name: reason for name in types if (reason := _why_refused(server, name))}
+
+
+def _why_refused(server: ServerInfo, name: str) -> str | None:
+    if name == "Patient" and not server.research_store:
+        return NO_RESEARCH_STORE
+    return server.why_not_written(name) or server.why_not_found_again(name)
 
 
 def _one_copy(server: ServerInfo, types: list[str]) -> str:

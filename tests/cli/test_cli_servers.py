@@ -8,6 +8,8 @@ import pytest
 from loop_runs import STUDY, TOKEN
 
 from fhir_trial.data_files import data_dir
+from fhir_trial.errors import Unreachable
+from fhir_trial.privacy.audit import AuditLog
 
 ACCESS = ("--token", "env:TESTS_TOKEN")
 
@@ -83,9 +85,22 @@ def test_without_the_token_nobody_gets_in(command, folder, served, monkeypatch):
     said = command("sync", folder, "--server", served, *ACCESS)
     assert said.code == 3
     assert "another" not in said.err + said.out
+    assert command("doctor", "--server", served, *ACCESS).code == 3
     monkeypatch.delenv("TESTS_TOKEN")
     assert command("sync", folder, "--server", served, *ACCESS).code == 3
     assert command("sync", folder, "--server", served, "--token", "s3cr3t").code == 3
+
+
+def test_a_pull_that_fails_is_in_the_audit_log_and_a_call_that_asks_for_nothing_is_not(command, access, tmp_path, monkeypatch):
+    def broken(*_: object) -> None:
+        raise Unreachable("gone")
+
+    assert command("pull", *access[:-1], "--since", "last", "--out", "never").code == 2
+    assert not (tmp_path / "never").exists()
+    monkeypatch.setattr("fhir_trial.cli.pull.pull_into", broken)
+    assert command("pull", *access[:-1], "--study", STUDY, "--out", "broken").code == 4
+    (entry,) = AuditLog.of_folder(tmp_path / "broken").entries()
+    assert (entry.what, "Unreachable" in entry.details, STUDY in entry.details) == ("pull failed", True, True)
 
 
 def test_a_folder_of_another_version_is_refused(command, access, fhir_folders):

@@ -68,3 +68,15 @@ def test_a_sign_in_that_is_refused_is_to_be_mended(status: int, said: str):
     server = MemoryServer()
     send = lambda request: server.handle(request) if request.url == "metadata" else Response(status)  # noqa: E731
     assert any(said in text for text in diagnosis(server, send, research_store=True)["to mend"])
+    assert not run(diagnose(run(discover(server.base_url), server.handle), False, 0.0), send).is_let_in
+
+
+def test_one_read_that_is_answered_is_a_way_in():
+    server = MemoryServer()
+    send = lambda request: Response(403) if "_count" in request.url else server.handle(request)  # noqa: E731
+    assert run(diagnose(run(discover(server.base_url), server.handle), False, 0.0), send).is_let_in
+
+
+def test_patients_that_a_server_may_not_have_are_named_among_what_is_not_written():
+    assert "Patient: a pseudonymous Patient" in diagnosis(MemoryServer())["not written"]
+    assert "Patient" not in diagnosis(MemoryServer(), research_store=True)["not written"]
