@@ -11,6 +11,11 @@ from fhir_trial.errors import Finding, InputError, UsageError
 
 TIES = ("efron", "breslow")
 STEPS = 50
+BEYOND_RECKONING = 500.0
+"""A logarithm of a hazard, relative to the mean subject's, that nobody has, nor its standard error: the coefficients grow without end.
+
+Where they do, the likelihood is flat in the end and a step of noise, or of none, ends the search. exp() reaches to 709.
+"""
 TOLERANCE = 1e-13
 """Newton's method ends when a step changes no coefficient by more than this, relative to its size."""
 
@@ -81,10 +86,10 @@ def cox(
     if ties not in TIES:
         raise UsageError(f"ties {ties!r} is one of {', '.join(TIES)}")
     times, events = checked(time, event)
-    columns = np.asarray(covariates, dtype=float).reshape(times.size, -1)
+    columns = np.atleast_2d(np.asarray(covariates, dtype=float).T).T
     stratum = np.unique(np.asarray(strata), return_inverse=True)[1] if strata is not None else np.zeros(times.size, dtype=np.int64)
-    if not np.isfinite(columns).all() or stratum.size != times.size:
-        raise InputError([Finding("unusable-covariates", "survival times", expected="a finite number and a stratum for every subject")])
+    if not columns.size or not np.isfinite(columns).all() or not len(columns) == stratum.size == times.size:
+        raise InputError([Finding("unusable-covariates", "survival times", expected="finite numbers and a stratum for every subject")])
     data = _sorted(times, events, columns, stratum, ties == "efron")
     beta, null = np.zeros(columns.shape[1]), None
     for _ in range(STEPS):
@@ -93,13 +98,21 @@ def cox(
         if null is None:
             null = likelihood, float(gradient @ step)
         beta = beta + step
+        if np.abs(data.covariates @ beta).max() > BEYOND_RECKONING:
+            break
         if np.abs(step).max() <= TOLERANCE * max(1.0, float(np.abs(beta).max())):
             likelihood, _, information = _derivatives(data, beta)
             covariance = _solved(information, np.eye(len(beta)))
+            if not _is_determined(data, covariance):
+                break
             return Cox(beta, covariance, (null[0], likelihood), null[1], times.size, int(events.sum()), ties)
-        if np.abs(beta).max() > 100:
-            break
     raise InputError([Finding("no-estimate", "survival times", expected="covariates that do not tell events apart perfectly")])
+
+
+def _is_determined(data: _Data, covariance: Numbers) -> bool:
+    """Whether the hazards' logarithms have standard errors within reason."""
+    variances = np.einsum("ij,jk,ik->i", data.covariates, covariance, data.covariates)
+    return bool((np.diag(covariance) > 0).all() and (variances < BEYOND_RECKONING**2).all())
 
 
 def _sorted(times: Numbers, events: npt.NDArray[np.bool_], columns: Numbers, stratum: npt.NDArray[np.int64], efron: bool) -> _Data:
@@ -147,6 +160,6 @@ def _summed(group: npt.NDArray[np.int64], values: Numbers, groups: int) -> Numbe
 
 
 def _solved(information: Numbers, right: Numbers) -> Numbers:
-    if information.size and np.linalg.matrix_rank(information) == len(information):
+    if np.linalg.matrix_rank(information) == len(information):
         return np.asarray(np.linalg.solve(information, right), dtype=np.float64)
     raise InputError([Finding("no-estimate", "survival times", expected="events, and covariates that vary among those at risk")])

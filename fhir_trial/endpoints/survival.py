@@ -103,12 +103,12 @@ class KaplanMeier:
             return float("nan"), float("nan")
         end = float(self.time[-1]) if until is None else until
         kept = self.time <= end
-        edges = np.concatenate(([min(0.0, float(self.time[0]))], self.time[kept], [end]))
+        edges = np.concatenate(([0.0], self.time[kept], [end]))
         rectangles = np.diff(edges) * np.concatenate(([1.0], self.survival[kept]))
         left = (self.at_risk - self.events)[kept]
         hazard = np.divide(self.events[kept], self.at_risk[kept] * left, out=np.zeros(left.size), where=left > 0)
         later = np.cumsum(rectangles[1:][::-1])[::-1]
-        return float(rectangles.sum() + edges[0]), float(np.sqrt(np.sum(later**2 * hazard)))
+        return float(rectangles.sum()), float(np.sqrt(np.sum(later**2 * hazard)))
 
 
 def kaplan_meier(time: npt.ArrayLike, event: npt.ArrayLike, interval: str = "log-log", level: float = 0.95) -> KaplanMeier:
@@ -173,13 +173,16 @@ def tied_times(times: Numbers) -> tuple[Numbers, npt.NDArray[np.int64]]:
 
 
 def _crossing(time: Numbers, curve: Numbers, goal: float, flat: str) -> float:
-    """The first time at which `curve` is down to `goal`; on a flat stretch the point that `flat` names, NaN if it never ends."""
+    """The first time at which `curve` is down to `goal`; on a flat stretch the point that `flat` names, NaN if it never ends.
+
+    A curve that falls past the goal has a stretch of no length there.
+    """
     down = np.flatnonzero(curve <= goal + FLAT_TOLERANCE)
     if not down.size:
         return float("nan")
     first = int(down[0])
     # Nobody is left at a survival of 0: the curve ends there, it is not a stretch that might still end.
-    if curve[first] < goal - FLAT_TOLERANCE or flat == "left" or (goal == 0 and first == time.size - 1):
+    if flat == "left" or (goal == 0 and first == time.size - 1):
         return float(time[first])
     below = np.flatnonzero(curve[first:] < goal - FLAT_TOLERANCE)
     if not below.size:
@@ -199,9 +202,9 @@ def _log(survival: Numbers, error: Numbers) -> tuple[Numbers, Numbers]:
 
 
 def _log_log(survival: Numbers, error: Numbers) -> tuple[Numbers, Numbers]:
-    inside = np.log(np.where((survival > 0) & (survival < 1), survival, np.nan))
-    half = error / inside
-    return np.exp(inside * np.exp(-half)), np.exp(inside * np.exp(half))
+    logarithm = np.log(survival)
+    half = error / logarithm  # 0 / 0 before any event and inf / -inf where nobody is left: not estimable
+    return np.exp(logarithm * np.exp(-half)), np.exp(logarithm * np.exp(half))
 
 
 INTERVALS: dict[str, Callable[[Any, Any], tuple[Numbers, Numbers]]] = {"log-log": _log_log, "log": _log, "plain": _plain}

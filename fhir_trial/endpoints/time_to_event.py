@@ -103,7 +103,7 @@ def _first_event(endpoint: TimeToEvent, facts: Facts, conventions: Conventions, 
             rows = rows[counts]
         found.append(rows.assign(reason=labels(event.reason, len(rows)).set_axis(rows.index), rank=event.rank))
     every = pd.concat(found, ignore_index=True)
-    order = np.lexsort((every["rank"], every["on"], every["subject"]))
+    order = np.lexsort((every["rank"], every["on"]))
     return _ends(every.iloc[order].drop_duplicates("subject"), len(facts.subjects))
 
 
@@ -116,7 +116,7 @@ def _last_seen(censors: tuple[str, ...], facts: Facts, span: Span, before: Ints 
         found.append(rows.assign(reason=labels(censor.reason, len(rows)).set_axis(rows.index)))
     every = pd.concat([part for part in found if len(part)] or found, ignore_index=True)
     # Last known alive as DM has it stands before the dates of other records (cli.md's SDTM facts; ADaM's LSTALVDT).
-    order = np.lexsort((every["on"], every["domain"].to_numpy() == "DM", every["subject"]))
+    order = np.lexsort((every["on"], every["domain"].to_numpy() == "DM"))
     return _ends(every.iloc[order].drop_duplicates("subject", keep="last"), len(facts.subjects))
 
 

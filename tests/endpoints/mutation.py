@@ -36,7 +36,7 @@ COHORT, WRITTEN = "test_recist_cohort.py", ("test_recist_bad_input.py", "test_vi
 COURSES = (COHORT, "test_recist_rules.py", "test_recist_examples.py")
 BEST = ("test_response.py",)
 TIMES = ("test_tte_rules.py", "test_tte_examples.py")
-CURVES = ("test_survival.py",)
+CURVES = ("test_survival.py", "test_survival_plain.py")
 TESTS = {
     **dict.fromkeys(("target_response.py", "recist.py", "nontarget.py"), (*COURSES, *BEST, *WRITTEN)),
     **dict.fromkeys(("confirmation.py", "best_response.py"), (COHORT, *BEST)),

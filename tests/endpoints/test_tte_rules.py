@@ -1,6 +1,7 @@
 """Each rule on times to events, one subject at a time: what a convention changes, and what the reason then says."""
 
 import datetime as dt
+from itertools import combinations
 from typing import Any
 
 import pandas as pd
@@ -8,8 +9,8 @@ import pytest
 
 from fhir_trial.endpoints.conventions import preset
 from fhir_trial.endpoints.facts import Facts, gather
-from fhir_trial.endpoints.time_to_event import derive
-from fhir_trial.endpoints.time_to_event_rules import ENDPOINTS, defined
+from fhir_trial.endpoints.time_to_event import COLUMNS, derive
+from fhir_trial.endpoints.time_to_event_rules import ENDPOINTS, EVENTS, defined, under
 from fhir_trial.errors import UsageError
 
 Case = dict[str, Any]
@@ -183,6 +184,23 @@ RULES: list[tuple[str, str, Case, dict[str, Any], tuple[int, int, str]]] = [
         {"nact_rule": "censor"},
         (42, 0, "progression"),
     ),
+    ("nor have two missed visits to do with it", "OS", {"seen": [(42, "SD")], "died": 300}, {"missed_rule": "fda"}, (300, 0, "death")),
+    ("nothing is missed where nothing happens", "PFS", {"seen": [(42, "SD")]}, {"missed_rule": "fda"}, (42, 1, ADEQUATE)),
+    (
+        "every death counts where no window is set",
+        "PFS",
+        {"seen": [(42, "SD")], "died": 300},
+        {"death_window_days": None},
+        (300, 0, "death"),
+    ),
+    (
+        "the window is for deaths alone",
+        "EFS",
+        {"seen": [(42, "SD")], "ds": [("ADVERSE EVENT", None, "STUDY TREATMENT", 200)]},
+        {},
+        (200, 0, "treatment stopped"),
+    ),
+    ("alive last by the latest record", "OS", {"contacts": [("LB", 50), ("EX", 30)]}, {}, (50, 1, "last known alive")),
     ("OS has no death window", "OS", {"seen": [(42, "SD")], "died": 400}, {}, (400, 0, "death")),
     ("alive last by any record", "OS", {"contacts": [("EX", 30), ("LB", 50)]}, {}, (50, 1, "last known alive")),
     ("DM's own date stands before others", "OS", {"contacts": [("DM", 40), ("LB", 50)]}, {}, (40, 1, "last known alive")),
@@ -239,6 +257,61 @@ def test_rule(title: str, endpoint: str, case: Case, settings: dict[str, Any], e
     conventions = preset("protocol").with_settings(settings)
     rows = derive(ENDPOINTS[endpoint], facts(case, settings), conventions)
     assert [tuple(r) for r in rows[["days", "censored", "reason"]].itertuples(index=False)] == [expected]
+
+
+EVERYTHING = {
+    "seen": [(60, "PD")],
+    "died": 60,
+    "therapy": 60,
+    "ds": [CLINICAL, ("ADVERSE EVENT", None, "STUDY TREATMENT", 60)],
+}
+RANKED = ("progression", "clinical progression", "death", "treatment stopped", "new anticancer therapy")
+
+
+@pytest.mark.parametrize(("first", "second"), list(combinations(RANKED, 2)))
+def test_of_events_on_one_day_the_rank_decides_and_not_the_order_of_the_definition(first: str, second: str) -> None:
+    own = defined("PFS", (second, first))
+    rows = derive(own, facts(EVERYTHING, {}), preset("protocol"))
+    assert rows["reason"].tolist() == [EVENTS[first].reason]
+
+
+def test_a_derived_table_has_its_columns_in_order() -> None:
+    rows = derive(ENDPOINTS["PFS"], facts(EVERYTHING, {}), preset("protocol"))
+    assert (tuple(rows), rows.index.tolist()) == (COLUMNS, [0])
+
+
+def test_what_a_study_leaves_open_is_as_usual() -> None:
+    assert defined("PFS") == ENDPOINTS["PFS"]
+    assert defined("PFS", censors=["start"]) == ENDPOINTS["PFS"]
+    assert defined("EFS", censors=["assessment"]).events == ENDPOINTS["EFS"].events
+
+
+@pytest.mark.parametrize("setting", [{"clinical_pd_event": True}, {"nact_rule": "event"}])
+def test_conventions_add_events_only_to_what_ends_with_progression(setting: dict[str, Any]) -> None:
+    conventions = preset("protocol").with_settings(setting)
+    assert under(ENDPOINTS["TTR"], conventions) == ENDPOINTS["TTR"]
+    assert under(ENDPOINTS["OS"], conventions) == ENDPOINTS["OS"]
+    added = under(ENDPOINTS["PFS"], conventions).events
+    assert (len(added), added[:2]) == (3, ENDPOINTS["PFS"].events)
+    named = defined("PFS", added)
+    assert under(named, conventions).events == added, "what is named already is not added again"
+
+
+def test_a_censoring_that_a_study_names_stays() -> None:
+    conventions = preset("protocol").with_settings({"censor_date": "last_any"})
+    assert under(ENDPOINTS["PFS"], conventions).censors == ("assessment",)
+    assert under(defined("PFS", censors=["alive"]), conventions).censors == ("alive",)
+
+
+@pytest.mark.parametrize(("enrolled", "gap"), [(date(0), 70), (None, 56)], ids=["enrolment", "the start"])
+def test_a_death_without_an_assessment_is_counted_from_enrolment_else_from_the_start(enrolled: str | None, gap: int) -> None:
+    """Time zero is the first dose on day 14; enrolment is what the window begins with, where there is one."""
+    case = {"died": 70, "subject": {"enrolled_on": enrolled, "first_dose_on": date(14)}}
+    found = []
+    for window in (gap, gap - 1):
+        settings = {"start": "first_dose", "no_post_anchor": "enrollment", "death_window_days": window}
+        found += derive(ENDPOINTS["PFS"], facts(case, settings), preset("protocol").with_settings(settings))["reason"].tolist()
+    assert found == ["death", f"{NO_ASSESSMENT}; death {gap} d after"]
 
 
 FINDINGS = [
