@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fhir_trial.endpoints.columns import Bools
+from fhir_trial.endpoints.columns import NO_DAY, Bools
 from fhir_trial.endpoints.lineage import JOINED, find
 from fhir_trial.endpoints.readings import MERGED, TARGET, Readings
 from fhir_trial.endpoints.visits import BASELINE, ON_STUDY, Visits
@@ -62,7 +62,8 @@ def _unrecorded(parts: pd.DataFrame) -> pd.DataFrame:
     expected = expected[expected["at"] >= expected["since"]]
     missing = expected.merge(parts[["mark", "at"]], on=["mark", "at"], how="left", indicator=True)
     missing = missing[missing["_merge"] == "left_only"]
-    unknown = missing.assign(size=0, evaluated=False, gone=False, nodal=False, state=-1, into=-1, sequence=-1)
+    # the record that a lesion rests on is one of those there are
+    unknown = missing.assign(size=0, evaluated=False, gone=False, nodal=False, state=-1, into=-1, sequence=NO_DAY)
     return unknown[list(parts)]
 
 

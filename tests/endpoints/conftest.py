@@ -42,6 +42,15 @@ def _size(lesion: Mapping[str, Any], value: Any, at: Mapping[str, Any], role: st
     return [{**base, "short_axis_mm" if lesion["nodal"] else "longest_mm": Decimal(str(value))}]
 
 
+MEASURED = {"longest_mm": "longest_sequence", "short_axis_mm": "short_axis_sequence", "state": "state_sequence"}
+
+
+def _numbered(records: list[dict[str, Any]]) -> pd.DataFrame:
+    """The records with their numbers, each beside what it says."""
+    numbered = [r | {MEASURED[name]: n for name in MEASURED if name in r} for n, r in enumerate(records, 1)]
+    return pd.DataFrame(numbered).assign(record=range(1, len(records) + 1))
+
+
 def build_tables(case: Mapping[str, Any]) -> Tables:
     """The domain tables of a worked example."""
     lesions = [(x, "target") for x in case["baseline"].get("target", [])] + [
@@ -65,7 +74,7 @@ def build_tables(case: Mapping[str, Any]) -> Tables:
         {**WHO, "lesion": x["id"], "role": role, "organ": x.get("organ"), "nodal": x["nodal"], "on": first["on"]} for x, role in lesions
     ]
     return {
-        "measurement": pd.DataFrame(records).assign(longest_sequence=range(1, len(records) + 1)),
+        "measurement": _numbered(records),
         "lesion": pd.DataFrame(known).assign(on=first["on"]),
         "response": pd.DataFrame(told, columns=RESPONSE),
         "subject": pd.DataFrame([{"study": "STUDY", "subject": "S1", "state": "enrolled", "enrolled_on": day(0)}]),

@@ -73,6 +73,9 @@ class Course:
         self.had_cr = False
         self.history: list[tuple[int, str | None]] = []
         self.merged: dict[str, str] = {}
+        self.why = ""
+        self.rows: list[dict[str, Any]] = []
+        """What each visit gives besides its response: target and non-target response, sums, changes, and the reason."""
 
     def nadir(self) -> Decimal:
         known = [self.baseline, *self.sums] if self.c.nadir_includes_baseline else self.sums
@@ -80,21 +83,65 @@ class Course:
 
     def target(self, day: int, sizes: dict[str, Size | None]) -> str | None:
         if not self.targets:
+            self.why = "no target lesion"
             return None
         c, seen, nadir = self.c, [s for s in sizes.values() if s], self.nadir()
         total, complete = sum((s.mm for s in seen), Decimal(0)), None not in sizes.values()
         normal = bool(seen) and all(s.gone for s in seen)
         rose = bool(seen) and total - nadir >= 5 and total * 100 >= nadir * 120 and not (normal and c.normal_nodes_never_pd)
         back = self.had_cr and any(s and not s.gone and self.relapses(x) for x, s in ((x, sizes[x["id"]]) for x in self.targets))
-        if (rose or back) and (complete or c.partial_sum_pd):
-            return "PD"
-        if not complete:
-            return "NE"
-        if normal:
-            return "CR"
-        if self.baseline and total * 100 <= self.baseline * 70:
-            return "PR"
-        return "PR" if self.keeps(day) else "SD"
+        response, self.why = self.judged(rose, back, complete, normal, total)
+        if response == "SD" and self.keeps(day):
+            response, self.why = "PR", "response kept until progression"
+        return response
+
+    def judged(self, rose: bool, back: bool, complete: bool, normal: bool, total: Decimal) -> tuple[str, str]:
+        sure = complete or self.c.partial_sum_pd
+        cases = (
+            (rose and complete, "PD", "sum 20 % and 5 mm above nadir"),
+            (rose and sure, "PD", "measured targets alone 20 % and 5 mm above nadir"),
+            (back and sure, "PD", "target lesion back after complete response"),
+            (not complete, "NE", "target lesion not evaluated"),
+            (normal, "CR", "target lesions gone"),
+            (self.baseline and total * 100 <= self.baseline * 70, "PR", "sum 30 % below baseline"),
+            (True, "SD", "neither response nor progression"),
+        )
+        return next((response, why) for true, response, why in cases if true)
+
+    def reason(self, visit: Mapping[str, Any], target: str | None, other: str | None, back: bool, whole: str) -> str:
+        """Why a visit has its response, in the words of the table."""
+        unread = "non-target lesions not evaluated"
+        there = "non-target lesions not complete response"
+        words = {"NED": "no disease at baseline", "CR": "non-target lesions gone", "NON-CR/NON-PD": there}
+        cases = (
+            (visit.get("not_done") and whole == "NE", "assessment not done"),
+            (visit.get("new_lesion") == "UNEQUIVOCAL", "new lesion"),
+            (target == "PD", self.why),
+            (other == "PD" and back, "non-target lesion back after complete response"),
+            (other == "PD", "unequivocal progression of non-target lesions"),
+            (target == "CR" and whole == "PR", unread if other == "NE" else there),
+            (target is not None, self.why),
+            (True, words.get(whole, unread)),
+        )
+        return next(why for true, why in cases if true)
+
+    def figures(self, sizes: dict[str, Size | None]) -> dict[str, Any]:
+        """Sums in mm and changes in per cent, None where there is none."""
+        seen = [s.mm for s in sizes.values() if s]
+        complete, total, nadir = bool(self.targets) and None not in sizes.values(), sum(seen, Decimal(0)), self.nadir()
+
+        def change(reference: Decimal) -> Decimal | None:
+            return 100 * (total - reference) / reference if complete and reference else None
+
+        return {
+            "sum_mm": total if complete else None,
+            "partial_sum_mm": total if seen and not complete else None,
+            "baseline_mm": self.baseline if self.targets else None,
+            "nadir_mm": nadir if self.targets else None,
+            "change_pct": change(self.baseline),
+            "nadir_change_pct": change(nadir),
+            "measurable": bool(self.targets),
+        }
 
     def relapses(self, lesion: Mapping[str, Any]) -> bool:
         """Whether this lesion back after CR is progression by itself."""
@@ -120,10 +167,12 @@ class Course:
         other = non_target_response(self.case, visit.get("nontarget", {}), self.raised, c)
         states = {x["id"]: visit.get("nontarget", {}).get(x["id"]) for x in self.case["baseline"].get("nontarget", [])}
         rule = {x["id"]: self.relapses(x) for x in self.case["baseline"].get("nontarget", [])}
-        if self.had_cr and any(state == "PRESENT" and rule[name] for name, state in states.items()):
-            other = "PD"
+        back = other != "PD" and self.had_cr and any(state == "PRESENT" and rule[name] for name, state in states.items())
+        other = "PD" if back else other
         target = self.target(day, sizes)
         whole = combine(target, other, visit.get("new_lesion") == "UNEQUIVOCAL", c)
+        told = {"target": target, "non_target": other, "new_lesion": visit.get("new_lesion", "NONE"), "overall": whole}
+        self.rows.append(self.figures(sizes) | told | {"reason": self.reason(visit, target, other, back, whole)})
         if self.targets and None not in sizes.values():
             self.sums.append(sum((s.mm for s in sizes.values() if s), Decimal(0)))
         self.had_cr |= whole == "CR"

@@ -1,16 +1,18 @@
 """A cohort of generated courses judged at once against a plain reading of RECIST 1.1, under each of the conventions that matter to it."""
 
 import random
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
 import pandas as pd
 import pytest
 from endpoints.conftest import build_tables
+from endpoints.conftest import day as day_of
 from endpoints.recist_by_hand import Course, best_responses
 
 from fhir_trial.endpoints.conventions import preset
-from fhir_trial.endpoints.response import respond
+from fhir_trial.endpoints.response import Responses, respond
 
 pytestmark = pytest.mark.thorough
 
@@ -75,22 +77,68 @@ def cohort() -> tuple[list[dict[str, Any]], dict[str, pd.DataFrame]]:
 
 
 @cache
-def by_hand(number: int) -> tuple[list[list[str]], list[tuple[str, str]]]:
-    """Every subject's overall responses and best responses under the conventions of that number."""
+def by_hand(number: int) -> tuple[list[list[str]], list[tuple[str, str]], list[dict[str, Any]]]:
+    """Every subject's overall responses, best responses, and the rows of all visits under the conventions of that number."""
     c = preset("protocol").with_settings(CHANGES[number])
-    responses, best = [], []
+    responses, best, rows = [], [], []
     for case in cohort()[0]:
         judge = Course(case, c)
         responses.append([judge.visit(visit) for visit in case["visits"]])
         history = [(v["day"], r) for v, r in zip(case["visits"], responses[-1], strict=True)]
         best.append(best_responses(history, bool(case["baseline"]["target"]), c))
-    return responses, best
+        rows += [row | {"subject": f"S{len(best) - 1}", "day": v["day"]} for v, row in zip(case["visits"], judge.rows, strict=True)]
+    return responses, best, rows
+
+
+@cache
+def judged(number: int) -> Responses:
+    return respond(cohort()[1], preset("protocol").with_settings(CHANGES[number]))
+
+
+def record_behind(reason: str, records: pd.DataFrame) -> float:
+    """The record that a reason rests on: of the new lesion, of the non-target that grew, else the first of the targets or non-targets."""
+    if reason == "new lesion":
+        behind = records[(records["role"] == "new") & (records["state"] == "unequivocal")]
+    elif reason == "unequivocal progression of non-target lesions":
+        behind = records[records["state"] == "unequivocal-progression"]
+    else:
+        first = [records[records["role"] == role] for role in ("target", "non-target")]
+        behind = first[0] if len(first[0]) else first[1]
+    return float(behind["record"].min())
+
+
+@pytest.mark.parametrize("number", range(len(CHANGES)))
+def test_each_visit_has_the_figures_and_the_reason_by_hand(number: int) -> None:
+    ours = judged(number).assessments.frame
+    start = pd.Timestamp(day_of(0))
+    found = {(row["subject"], (row["on"] - start).days): row for row in ours.to_dict("records") if not pd.isna(row["on"])}
+    undone = iter([row for row in ours.to_dict("records") if pd.isna(row["on"])])
+    for expected in by_hand(number)[2]:
+        row = found.get((expected["subject"], expected["day"])) or next(undone)
+        for name, value in expected.items():
+            if name in row and isinstance(value, Decimal):
+                assert row[name] == pytest.approx(float(value), rel=1e-12), (name, expected)
+            elif name in row:
+                assert (None if pd.isna(row[name]) else row[name]) == value, (name, expected)
+
+
+def test_each_visit_names_the_record_that_decided() -> None:
+    visits = cohort()[1]["measurement"].groupby(["subject", "on"])
+    records = {key: rows for key, rows in visits}
+    named = 0
+    for row in judged(0).assessments.frame.to_dict("records"):
+        at = records.get((row["subject"], str(row["on"])[:10]))
+        if at is not None:
+            assert row["source_sequence"] == pytest.approx(record_behind(row["reason"], at), nan_ok=True), row
+            assert (row["source_domain"] == "TR") == (not pd.isna(row["source_sequence"]))
+            named += not pd.isna(row["source_sequence"])
+    assert named > 500
 
 
 @pytest.mark.parametrize("number", range(len(CHANGES)))
 def test_a_cohort_is_judged_as_each_of_its_subjects(number: int) -> None:
-    rows = respond(cohort()[1], preset("protocol").with_settings(CHANGES[number])).table()
-    responses, best = by_hand(number)
+    rows = judged(number).table()
+    responses, best, _ = by_hand(number)
     ours = rows[rows["parameter"] == "OVR"].groupby("subject", observed=True)["value"].agg(list).to_dict()
     of = {name: rows[(rows["parameter"] == name).to_numpy()].set_index("subject")["value"].to_dict() for name in ("BOR", "CBOR")}
     for i, (expected, of_subject) in enumerate(zip(responses, best, strict=True)):
@@ -99,6 +147,6 @@ def test_a_cohort_is_judged_as_each_of_its_subjects(number: int) -> None:
 
 
 def test_the_cohort_has_every_response() -> None:
-    responses, best = by_hand(0)
+    responses, best, _ = by_hand(0)
     assert {value for each in responses for value in each} == {"CR", "PR", "SD", "PD", "NE", "NON-CR/NON-PD"}
     assert {value for pair in best for value in pair} == {"CR", "PR", "SD", "PD", "NE", "NON-CR/NON-PD"}

@@ -33,6 +33,14 @@ def states(*values: str) -> list[dict[str, Any]]:
     return [{"nontarget": {"N1": value}} for value in values]
 
 
+SIX = [{"id": f"T{n}", "mm": 12, "nodal": False, "organ": f"O{n}"} for n in range(1, 7)]
+
+
+def chain(count: int, mm: int) -> dict[str, Any]:
+    """A visit at which each lesion has merged with the next: as many as RECIST has targets are followed, and no more."""
+    return {"target": {f"T{n}": f"MERGED WITH T{n + 1}" for n in range(1, count)} | {f"T{count}": mm}}
+
+
 RULES: list[tuple[dict[str, Any], dict[str, object], str]] = [
     (course([TUMOUR], [], *sizes(0, 4)), {}, "CR PD"),
     (course([TUMOUR], [], *sizes(0, 4)), {"cr_relapse": "per_criteria"}, "CR PR"),
@@ -68,6 +76,10 @@ RULES: list[tuple[dict[str, Any], dict[str, object], str]] = [
     (course([TUMOUR, SECOND], [], *pairs((40, MERGED), (32, 10), (40, MERGED), (40, None))), {}, "SD SD SD SD"),
     (course([TUMOUR, SECOND], [], *pairs((40, MERGED), (40, "NE"), (40, None))), {}, "SD NE SD"),
     (course([TUMOUR], [], *sizes([10, 12], [10, None], [10, 9])), {}, "SD NE PR"),
+    (course([TUMOUR], [], *sizes([0, 0], [4, 3])), {"nodal_relapse_after_cr": "sum_rule"}, "CR PD"),
+    (course([NODE], [], *sizes([9, 9], [10, 9])), {"cr_relapse": "per_criteria"}, "CR PD"),
+    (course(SIX[:5], [], chain(5, 50)), {}, "SD"),
+    (course(SIX, [], chain(6, 60)), {}, "NE"),
     (course([TUMOUR], [], *({"target": {"T1": 30}, "new_lesion": new} for new in ("EQUIVOCAL", "UNEQUIVOCAL"))), {}, "SD PD"),
     (course([TUMOUR], [], {"target": {"T1": 15}}, {"not_done": True}, {"target": {"T1": 20}}), {}, "PR NE PD"),
 ]
@@ -102,3 +114,29 @@ def test_progression_dated_back_has_the_scan_date_that_progression_takes(
     result = assess(tables, preset("protocol").with_settings(changed))
     assert result.frame["overall"].tolist() == ["SD", "PD"]
     assert str(result.frame["progression_on"].iloc[1])[:10] == expected
+
+
+def test_the_order_of_records_decides_nothing(tables_of: Callable[[Mapping[str, Any]], dict[str, pd.DataFrame]]) -> None:
+    visits = [*pairs((40, MERGED), (32, 10), (40, MERGED), (40, None)), {"target": {"T1": "MERGED WITH T9", "T2": MERGED}}]
+    tables = tables_of(course([TUMOUR, SECOND], [OTHER], *({**visit, "nontarget": {"N1": "PRESENT"}} for visit in visits)))
+    expected = assess(tables, preset("protocol"))
+    for turned in (tables["measurement"].iloc[::-1], tables["measurement"].sort_values("lesion", ascending=False)):
+        found = assess(tables | {"measurement": turned.reset_index(drop=True)}, preset("protocol"))
+        pd.testing.assert_frame_equal(found.frame, expected.frame, check_categorical=False)
+        assert found.findings.counts() == expected.findings.counts()
+
+
+def test_a_split_lesion_rests_on_the_first_fragment_recorded(tables_of: Callable[[Mapping[str, Any]], dict[str, pd.DataFrame]]) -> None:
+    rows = assess(tables_of(course([TUMOUR], [], *sizes([10, 12], [None, 9]))), preset("protocol")).frame
+    assert rows["source_sequence"].tolist() == [2, 4]
+
+
+@pytest.mark.parametrize(("relation", "expected"), [("merged", ["NE", "PR"]), (None, ["NE", "NE"])])
+def test_a_lesion_told_to_have_merged_needs_no_record_of_its_own(
+    tables_of: Callable[[Mapping[str, Any]], dict[str, pd.DataFrame]], relation: str | None, expected: list[str]
+) -> None:
+    """T2 is said to have merged into T1, last seen at the first visit as not evaluable."""
+    tables = tables_of(course([TUMOUR, SECOND], [], {"target": {"T1": 30, "T2": "NE"}}, {"target": {"T1": 20}}))
+    told = pd.Series([None, relation]), pd.Series([None, "T1" if relation else None])
+    tables["lesion"] = tables["lesion"].assign(relation=told[0], origin=told[1])
+    assert assess(tables, preset("protocol")).frame["overall"].tolist() == expected
