@@ -19,7 +19,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -56,11 +56,18 @@ WORDS_ONLY = ("_report", "report", "_place", "place_of", "_described", "sentence
 """Functions that word what is said, and decide nothing."""
 
 PATIENCE_SECONDS = 120
+"""Of processor time: another's work on the machine catches no mutant."""
+KEPT_EVERY = 20
+"""Mutants after which the result is written, so that a run that is ended is not lost."""
 SWAPS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
     ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
 }  # fmt: skip
 NAMES = {"minimum": "maximum", "maximum": "minimum", "min": "max", "max": "min", "cummin": "cummax", "any": "all", "all": "any"}
+
+
+Found = dict[tuple[str, str], tuple[str, str]]
+"""Result and test by place and change."""
 
 
 @dataclass(frozen=True)
@@ -234,9 +241,9 @@ def _function(thing: Any) -> Any:
 class Run:
     """The pytest plugin that runs the tests once for each mutant, those first that caught most."""
 
-    def __init__(self, wanted: list[Mutant], limit: float) -> None:
-        """Mutants to run until `limit` seconds have passed."""
-        self.wanted, self.limit, self.found, self.pipe = wanted, limit, {}, -1
+    def __init__(self, wanted: list[Mutant], limit: float, keep: Callable[[Found], None]) -> None:
+        """Mutants to run until `limit` seconds have passed; `keep` writes down what was found so far."""
+        self.wanted, self.limit, self.keep, self.found, self.pipe = wanted, limit, keep, Found(), -1
         self.caught: Counter[tuple[str, str]] = Counter()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -258,6 +265,9 @@ class Run:
             result, test = self.ask(mutant, items)
             self.found[mutant.place, mutant.change] = (result, test)
             self.caught[mutant.file, test] += result == "caught"
+            if len(self.found) % KEPT_EVERY == 0:
+                self.keep(self.found)
+        self.keep(self.found)
         return True
 
     def baseline(self, items: list[pytest.Item]) -> None:
@@ -289,7 +299,7 @@ class Run:
 
 def _alone(mutant: Mutant, items: list[pytest.Item]) -> None:
     """What a fork does: put the mutant in, run the tests, end with 1 where one fails."""
-    signal.alarm(PATIENCE_SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, PATIENCE_SECONDS)
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)
@@ -310,7 +320,7 @@ def known() -> dict[tuple[str, str], dict[str, str]]:
         return {(row["place"], row["mutant"]): row for row in csv.DictReader(stream)}
 
 
-def write(files: list[str], everything: list[Mutant], found: dict[tuple[str, str], tuple[str, str]]) -> None:
+def write(files: list[str], everything: list[Mutant], found: Found) -> None:
     """The result with the reasons of the last one; rows of mutants that are no more are dropped."""
     before, rows = known(), []
     for mutant in everything:
@@ -341,9 +351,8 @@ def main() -> int:
     skipped = {"caught", "survived"} if options.rest else {"caught"} if options.survivors else set[str]()
     wanted = [m for m in everything if last[m.place, m.change] not in skipped]
     tests = sorted({str(HERE / test) for file in files for test in TESTS[file] if (HERE / test).exists()})
-    run = Run(wanted, options.limit)
+    run = Run(wanted, options.limit, lambda found: write(files, everything, found))
     pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", *tests], plugins=[run])
-    write(files, everything, run.found)
     rows = [row for row in known().values() if row["place"].partition(":")[0] in files]
     survivors = [row for row in rows if row["result"] == "survived"]
     sys.stdout.write(f"{len(rows)} mutants, {len(rows) - len(survivors)} caught, {len(survivors)} survived\n")
