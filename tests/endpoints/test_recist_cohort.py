@@ -90,8 +90,8 @@ def by_hand(number: int) -> tuple[list[list[str]], list[tuple[str, str]], list[d
     return responses, best, rows
 
 
-@cache
 def judged(number: int) -> Responses:
+    """What is tested; not remembered, so that a mutation run asks anew."""
     return respond(cohort()[1], preset("protocol").with_settings(CHANGES[number]))
 
 
