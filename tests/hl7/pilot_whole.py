@@ -1,4 +1,4 @@
-"""HL7's validator on every resource of the pilot study: hours, so it is run by hand, and its last result is kept.
+"""HL7's validator on every resource of the pilot study: a quarter of an hour, so it is run by hand, and its last result is kept.
 
     python tests/hl7/pilot_whole.py [--fhir r4]... [--most N]
 
