@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fhir_trial.domain.entities import AdverseEvent, Dose, Patient, Response, Subject, When
+from fhir_trial.domain.entities import AdverseEvent, Disposition, Dose, Patient, Response, Subject, When
 from fhir_trial.domain.study import ArmDefinition, EndpointDefinition, ReadingTime, Sponsor, StudyDefinition
 from fhir_trial.domain.tables import TrialData, to_table
 from fhir_trial.endpoints import outputs
@@ -228,3 +228,67 @@ def test_the_cutoff_that_the_data_state_is_in_force() -> None:
 def test_a_cutoff_that_names_a_month_sees_the_whole_of_it() -> None:
     found = analyse(dataclasses.replace(trial(), data_cutoff=When("2023-02")), preset("protocol"))
     assert found.conventions.data_cutoff == "2023-02-28"
+
+
+def _ended(name: str, *events: tuple[str, str, str | None]) -> Subject:
+    """A subject of arm A whose record says off study until the cutoff, with these disposition events: name, scope, day."""
+    return Subject(
+        study="X",
+        subject=name,
+        state="completed",
+        arm_planned="A",
+        enrolled_on=When("2023-01-01"),
+        first_dose_on=When("2023-01-02"),
+        ended_on=When("2023-06-30"),
+        dispositions=tuple(
+            Disposition(sequence=n, event=event, category="DISPOSITION EVENT", scope=scope, on=When(on) if on else None)
+            for n, (event, scope, on) in enumerate(events, 1)
+        ),
+    )
+
+
+def test_state_and_end_of_study_are_those_of_the_participant_flow() -> None:
+    stopped, study = ("PROGRESSIVE DISEASE", "STUDY TREATMENT", "2023-02-01"), "STUDY PARTICIPATION"
+    people = [
+        _ended("D1", stopped, ("DEATH", study, "2023-03-01")),
+        _ended("L1", stopped, ("LOST TO FOLLOW-UP", study, "2023-03-02")),
+        _ended("C1", stopped, ("COMPLETED", study, "2023-03-03")),
+        _ended("F1", stopped),
+        _ended("T1"),
+        _ended("X1", stopped, ("DEATH", study, "2023-07-01")),  # after the cutoff
+        _ended("W1", ("ADVERSE EVENT", study, None)),
+    ]
+    results = analyse(trial(subject=to_table(people, Subject)), preset("protocol").with_settings({"data_cutoff": "2023-06-30"}))
+    written = outputs.files(results)
+    rows = {row["USUBJID"]: (row["STATE"], row["EOSDT"], row["DSDECOD"]) for row in csv.DictReader(io.StringIO(written["adsl.csv"]))}
+    assert rows == {
+        "D1": ("discontinued", "2023-03-01", "DEATH"),
+        "L1": ("discontinued", "2023-03-02", "LOST TO FOLLOW-UP"),
+        "C1": ("completed", "2023-03-03", "COMPLETED"),
+        "F1": ("follow-up", "", "PROGRESSIVE DISEASE"),
+        "T1": ("on-treatment", "", ""),
+        "X1": ("follow-up", "", "PROGRESSIVE DISEASE"),
+        "W1": ("discontinued", "", "ADVERSE EVENT"),
+    }
+    flow = {
+        row["STAGE"]: int(row["SUBJECTS"])
+        for row in csv.DictReader(io.StringIO(written["disposition.csv"]))
+        if row["ARM"] == "TOTAL" and not row["REASON"]
+    }
+    states = [state for state, _, _ in rows.values()]
+    assert flow["study completed"] == states.count("completed")
+    assert flow["study discontinued"] == states.count("discontinued")
+    assert flow["study ongoing"] == len(people) - states.count("completed") - states.count("discontinued")
+
+
+def test_an_end_that_no_disposition_tells_of_is_said() -> None:
+    results = analyse(trial(subject=to_table([_ended("T1"), _ended("T2")], Subject)), preset("protocol"))
+    found = next(f for f in results.findings if f.code == "end-without-event")
+    assert (found.found, found.effect) == ("2 subjects off study", "for them the study counts as ongoing")
+
+
+def test_milestones_without_a_category_end_nothing() -> None:
+    events = (Disposition(sequence=1, event="ENROLLED", on=When("2023-01-01")),)
+    subject = Subject(study="X", subject="S9", state="enrolled", enrolled_on=When("2023-01-01"), dispositions=events)
+    row = analyse(trial(subject=to_table([subject], Subject)), preset("protocol")).adsl.iloc[0]
+    assert (row["state"], row["disposition"]) == ("enrolled", None)
