@@ -64,6 +64,7 @@ ADRS = {
     "source_domain": "SRCDOM",
     "source_sequence": "SRCSEQ",
 }
+"""ADY is the study day, counted from the first dose (TRTSDT) as everywhere in the outputs; time zero is STARTDT of adtte."""
 ADTTE = {
     "study": "STUDYID",
     "subject": "USUBJID",

@@ -11,7 +11,7 @@ from fhir_trial.endpoints import columns as col
 from fhir_trial.endpoints.columns import NO_DAY, Bools, Floats, Ints
 from fhir_trial.endpoints.conventions import Conventions
 from fhir_trial.endpoints.dispositions import endings
-from fhir_trial.endpoints.fact_tables import first_days, last_days
+from fhir_trial.endpoints.fact_tables import first_days, last_days, on_days
 from fhir_trial.endpoints.facts import NOT_ENROLLED, Facts
 
 ARM_COLUMNS = {"planned": ("arm_planned", "arm_actual"), "actual": ("arm_actual", "arm_planned")}
@@ -93,6 +93,13 @@ def study_day(days: Ints, first: Ints) -> Floats:
     known = (days != NO_DAY) & (first != NO_DAY)
     gap = np.where(known, days - np.where(known, first, 0), 0)
     return np.where(known, gap + (gap >= 0), np.nan)
+
+
+def first_dose(rows: pd.DataFrame, adsl: pd.DataFrame) -> Ints:
+    """The day of the first dose of each row's subject, `NO_DAY` where there is none."""
+    at = pd.Index(adsl["subject"]).get_indexer(pd.Index(rows["subject"].astype(object)))
+    days: Ints = np.append(on_days(adsl["first_dose_on"], "mid"), NO_DAY)[at]
+    return days
 
 
 DOSES_A_DAY = {"QD": 1, "BID": 2, "TID": 3, "QID": 4}

@@ -192,7 +192,8 @@ class Trial:
     def table(self, name: str, lineage: bool = False) -> pd.DataFrame:
         """The table of an entity (`therapy`) or of a repeat (`subject_dispositions`), with study days, cycles and labels.
 
-        With `lineage` each row says which `resource` it was read from, in which `version`; `resource` opens it. A `UsageError` lists all.
+        Study days count from the first dose, day 1. With `lineage` each row says which `resource` it was read from, in which `version`;
+        `resource` opens it. A `UsageError` lists all.
         What stood in a source's own columns may name its subject: it is shown only where subjects are.
         """
         data = self._opened.data

@@ -16,6 +16,7 @@ from fhir_trial.endpoints import outputs
 from fhir_trial.endpoints.analyse import Results, analyse
 from fhir_trial.endpoints.conventions import preset
 from fhir_trial.endpoints.report_columns import REPORT_FILES
+from fhir_trial.trial.tables import trial_table
 
 STUDY = StudyDefinition(
     id="X",
@@ -292,3 +293,12 @@ def test_milestones_without_a_category_end_nothing() -> None:
     subject = Subject(study="X", subject="S9", state="enrolled", enrolled_on=When("2023-01-01"), dispositions=events)
     row = analyse(trial(subject=to_table([subject], Subject)), preset("protocol")).adsl.iloc[0]
     assert (row["state"], row["disposition"]) == ("enrolled", None)
+
+
+def test_study_days_of_responses_are_those_of_the_trials_tables(results: Results) -> None:
+    """Time zero of the endpoints is another day (enrolment): ADY counts from the first dose like every other study day."""
+    recorded = trial_table(trial(), "response").to_pylist()
+    known = {(row["subject"], row["visit"]): row["day"] for row in recorded}
+    rows = list(csv.DictReader(io.StringIO(outputs.files(results)["adrs.csv"])))
+    assert {(row["USUBJID"], row["VISIT"]): int(row["ADY"]) for row in rows if row["PARAMCD"] == "OVR"} == known
+    assert known["S1", "V1"] == 20
