@@ -21,6 +21,7 @@ from fhir_trial.endpoints.observation import Observation, observe
 from fhir_trial.endpoints.overall_response import at_visits, chosen, worst_of_day
 from fhir_trial.endpoints.proportions import Proportion, proportion
 from fhir_trial.endpoints.recist import Assessments, assess
+from fhir_trial.endpoints.recorded_sums import check_sums
 from fhir_trial.endpoints.response_checks import report, report_records
 from fhir_trial.endpoints.response_codes import NE, PD, RESPONSES
 from fhir_trial.errors import Finding, Findings
@@ -57,6 +58,7 @@ def respond(tables: Mapping[str, pd.DataFrame], conventions: Conventions) -> Res
     """Responses from tables `subject` and, where there are any, `measurement`, `lesion`, `response` and `therapy`."""
     assessments, observation, findings = assess(tables, conventions), observe(tables, conventions), Findings()
     findings.extend(assessments.findings)
+    check_sums(tables, assessments, observation, findings)
     overall = _seen(at_visits(tables, assessments, "overall", conventions, findings), observation, findings)
     target = _seen(at_visits(tables, assessments, "target", conventions, Findings()), observation, Findings())
     rows = {"OVR": overall, "TRGRESP": target, "SDIAM": _seen(_sums(assessments), observation, Findings())}
