@@ -55,8 +55,10 @@ def demo(
 
 def _report(done: Demo) -> None:
     say(f"{done.sent} resources; {done.written} written to the server")
-    for change in done.changed:
+    for change in (*done.changes.subjects, *done.changes.figures):
         show(f"changed: {change.describe()}")
+    if done.changes.files:
+        show(f"changed as well: {', '.join(done.changes.files)}")
     rows = [
         (
             name,
@@ -106,7 +108,8 @@ def _report_json(done: Demo) -> None:
             "synthetic": done.results.synthetic,
             "resources": done.sent,
             "written": done.written,
-            "changes": [change.describe() for change in done.changed],
+            "changes": [change.describe() for change in (*done.changes.subjects, *done.changes.figures)],
+            "changed_files": list(done.changes.files),
             "endpoints": {
                 name: {"n": r.n, "count": r.count, "estimates": [vars(e) for e in r.estimates]} for name, r in done.results.items()
             },
