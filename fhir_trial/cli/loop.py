@@ -2,6 +2,7 @@
 
 import secrets
 import sys
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 
 from fhir_trial import config
 from fhir_trial.cli.output import BANNER, say, show, show_json, show_table, terminal_progress
+from fhir_trial.endpoints.analyse import Results
 from fhir_trial.errors import Finding
 from fhir_trial.fhir.versions import DEFAULT
 from fhir_trial.store import Store
@@ -59,22 +61,11 @@ def _report(done: Demo) -> None:
         show(f"changed: {change.describe()}")
     if done.changes.files:
         show(f"changed as well: {', '.join(done.changes.files)}")
-    rows = [
-        (
-            name,
-            r.n,
-            r.count,
-            f"{e.name}{f' at {e.at} {e.at_unit}' if e.at else ''}",
-            *map(_figure, (e.value, e.lower, e.upper)),
-            e.unit or "",
-        )
-        for name, r in done.results.items()
-        for e in r.estimates
-    ]
+    arms = ["arm"] if done.results.by_arm else []
     show_table(
         f"Endpoints of {done.study.id}, conventions {done.results.conventions.describe()}",
-        ["endpoint", "N", "counted", "estimate", "value", "lower", "upper", "unit"],
-        rows,
+        ["endpoint", *arms, "N", "counted", "estimate", "value", "lower", "upper", "unit"],
+        _rows(done.results),
     )
     if done.results.synthetic:
         show(f"*** {BANNER} ***")
@@ -96,8 +87,12 @@ def _report_findings(done: Demo) -> None:
         say(f"all findings: {done.folder / 'findings.txt'}")
 
 
-def _figure(value: float | None) -> str:
-    return "not reached" if value is None else f"{value:.4g}"
+def _rows(results: Results) -> Iterator[list[str]]:
+    """A row an estimate of each endpoint, with its arm in a study of several."""
+    for result in results.of_everyone_and_arms():
+        arm = [result.arm or "all"] if results.by_arm else []
+        for e in result.estimates:
+            yield [result.endpoint, *arm, str(result.n), str(result.count), result.label_of(e), *e.words(), e.unit or ""]
 
 
 def _report_json(done: Demo) -> None:

@@ -53,6 +53,12 @@ class Results(Mapping[str, EndpointResult]):
             raise UsageError("these results were not derived from data: there is nothing to read other groups off")
         return self.analysis
 
+    def of_everyone_and_arms(self) -> Iterator[EndpointResult]:
+        """Each endpoint's result in all subjects, followed in a study of several arms by that of each arm."""
+        for name, overall in self.overall.items():
+            yield overall
+            yield from (found[name] for found in self.by_arm.values() if name in found)
+
     def __getitem__(self, name: str) -> EndpointResult:
         """The result of that endpoint in all subjects."""
         return self.overall[name]

@@ -16,6 +16,7 @@ from fhir_trial.endpoints import outputs
 from fhir_trial.endpoints.analyse import Results, analyse
 from fhir_trial.endpoints.conventions import preset
 from fhir_trial.endpoints.report_columns import REPORT_FILES
+from fhir_trial.notebook.session import endpoint_table
 from fhir_trial.trial.tables import trial_table
 
 STUDY = StudyDefinition(
@@ -302,3 +303,21 @@ def test_study_days_of_responses_are_those_of_the_trials_tables(results: Results
     rows = list(csv.DictReader(io.StringIO(outputs.files(results)["adrs.csv"])))
     assert {(row["USUBJID"], row["VISIT"]): int(row["ADY"]) for row in rows if row["PARAMCD"] == "OVR"} == known
     assert known["S1", "V1"] == 20
+
+
+def test_figures_say_in_words_why_they_are_missing(results: Results) -> None:
+    words = {(name, result.label_of(e)): e.words() for name, result in results.items() for e in result.estimates}
+    assert words["PFS", "log_rank_p"][1:] == ("", "")
+    assert words["PFS", "median"] == ("40", "20", "not reached")
+    assert words["PFS", "rate at 10 months"] == ("not estimable",) * 3
+    assert words["TTR", "follow_up_median"] == ("not estimable",) * 3  # everyone had the event: nobody was followed
+    assert words["SAFETY", "subjects with an event"][0] == "0.25"
+    assert ("SAFETY", "proportion") not in words
+
+
+def test_a_study_of_several_arms_shows_each_arm_behind_everyone(results: Results) -> None:
+    table = endpoint_table(results, in_words=True)
+    pfs = table[table["endpoint"] == "PFS"]
+    assert pfs["arm"].unique().tolist() == ["all", "A", "B"]
+    assert pfs[pfs["estimate"] == "median"]["n"].tolist() == [4, 2, 2]
+    assert "hazard_ratio" in set(pfs[pfs["arm"] == "B"]["estimate"])
