@@ -18,7 +18,7 @@ from fhir_trial.sources.sdtm.unwritten import unwritten
 from fhir_trial.sources.sdtm.write import write_sdtm
 from fhir_trial.sync.folder import MANIFEST, read_manifest, write_folder
 from fhir_trial.trial.apart import by_type
-from fhir_trial.trial.derived import Source, write_endpoints
+from fhir_trial.trial.derived import FINDINGS, Source, write_endpoints
 from fhir_trial.trial.folder_reading import NOT_RESOURCES, is_fhir_folder
 from fhir_trial.trial.opened import read_source
 from fhir_trial.trial.resources import losses, to_resources
@@ -146,7 +146,7 @@ def _resource_files(paths: list[Path]) -> list[Path]:
 
 def endpoints(
     source: Annotated[Path, typer.Argument(help="Folder of SDTM domains, or of FHIR NDJSON.")],
-    out: Annotated[Path, typer.Option(help="Folder for adsl, adrs, adtte, safety, exposure and summary.json.")],
+    out: Annotated[Path, typer.Option(help="Folder for adsl, adrs, adtte, safety, exposure, summary.json and findings.csv.")],
     study: Study = None,
     conventions: Annotated[str | None, typer.Option(help="A preset (protocol, fda-2018, ema, admiralonco) or a file.")] = None,
     setting: Annotated[list[str] | None, typer.Option("--set", help="A convention that departs: name=value.")] = None,
@@ -167,7 +167,7 @@ def endpoints(
     if as_json:
         show_json(summary(results) | {"findings": [finding_row(f) for f in findings]})
     else:
-        say_findings(findings)
+        say_findings(findings, every=f"all are in {out / FINDINGS}")
         say(f"conventions: {results.conventions.describe()}")
         if data.synthetic:
             say(BANNER)
