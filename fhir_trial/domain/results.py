@@ -6,6 +6,8 @@ from decimal import Decimal
 
 import pandas as pd
 
+from fhir_trial.errors import NoSuchName
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -76,11 +78,11 @@ class EndpointResult:
     synthetic: bool = False
 
     def estimate(self, name: str) -> Estimate:
-        """The first estimate of that name; StopIteration never: KeyError if there is none."""
+        """The first estimate of that name; `NoSuchName`, a KeyError, if there is none."""
         for estimate in self.estimates:
             if estimate.name == name:
                 return estimate
-        raise KeyError(name)
+        raise NoSuchName(f"estimate of {self.endpoint} named", name, dict.fromkeys(estimate.name for estimate in self.estimates))
 
     def label_of(self, estimate: Estimate) -> str:
         """What one of the estimates is called in tables: its name, with the time of a rate."""

@@ -17,7 +17,7 @@ from fhir_trial.endpoints.reports import reports
 from fhir_trial.endpoints.subgroups import Subgroup, subgroups
 from fhir_trial.endpoints.subjects import first_dose, study_day
 from fhir_trial.endpoints.time_to_event import COLUMNS
-from fhir_trial.errors import Findings, UsageError
+from fhir_trial.errors import Findings, NoSuchName, UsageError
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,9 @@ class Results(Mapping[str, EndpointResult]):
             yield from (found[name] for found in self.by_arm.values() if name in found)
 
     def __getitem__(self, name: str) -> EndpointResult:
-        """The result of that endpoint in all subjects."""
+        """The result of that endpoint in all subjects; `NoSuchName`, a KeyError, names those there are."""
+        if name not in self.overall:
+            raise NoSuchName("endpoint", name, self.overall)
         return self.overall[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +17,7 @@ from fhir_trial.endpoints import outputs
 from fhir_trial.endpoints.analyse import Results, analyse
 from fhir_trial.endpoints.conventions import preset
 from fhir_trial.endpoints.report_columns import REPORT_FILES
+from fhir_trial.errors import UsageError
 from fhir_trial.notebook.session import endpoint_table
 from fhir_trial.trial.tables import trial_table
 
@@ -321,3 +323,25 @@ def test_a_study_of_several_arms_shows_each_arm_behind_everyone(results: Results
     assert pfs["arm"].unique().tolist() == ["all", "A", "B"]
     assert pfs[pfs["estimate"] == "median"]["n"].tolist() == [4, 2, 2]
     assert "hazard_ratio" in set(pfs[pfs["arm"] == "B"]["estimate"])
+
+
+@pytest.mark.parametrize(
+    ("ask", "told"),
+    [
+        (lambda r: r["PFX"], "there is no endpoint PFX: did you mean PFS? There are PFS, OS, DOR"),
+        (lambda r: r["pfs"], "there is no endpoint pfs: did you mean PFS?"),
+        (lambda r: r["survival time"], "there is no endpoint survival time: there are PFS, OS, DOR"),
+        (lambda r: r["PFS"].estimate("medain"), "there is no estimate of PFS named medain: did you mean median? There are median, "),
+        (lambda _: STUDY.endpoint("OS"), "there is no endpoint of X named OS: there are PFS"),
+    ],
+)
+def test_a_name_that_is_not_there_says_what_is(results: Results, ask: Callable[[Results], object], told: str) -> None:
+    with pytest.raises(KeyError) as caught:
+        ask(results)
+    assert str(caught.value).startswith(told)
+    assert isinstance(caught.value, UsageError)
+
+
+def test_a_name_that_is_not_there_is_still_no_member(results: Results) -> None:
+    assert "PFX" not in results
+    assert results.get("PFX") is None
