@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from difflib import get_close_matches
+from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
@@ -82,6 +83,16 @@ class PartlyDone(FhirTrialError):
     """Stopped on the way; what is done is recorded and the work can be resumed."""
 
     exit_code = 5
+
+
+def no_folder(path: Path, expected: str) -> UsageError:
+    """The error for a path that is no folder: what is there, and what was expected."""
+    return UsageError(f"{path} is no folder{' but a file' if path.is_file() else ''}, expected {expected}")
+
+
+def no_file(path: Path, expected: str) -> UsageError:
+    """The error for a path that is no file: what is there, and what was expected."""
+    return UsageError(f"there is no file {path}{', which is a folder' if path.is_dir() else ''}, expected {expected}")
 
 
 def of_database(place: str, what: str, error: sqlite3.Error) -> FhirTrialError:

@@ -11,6 +11,7 @@ import typer
 
 from fhir_trial import config
 from fhir_trial.cli.output import BANNER, say, show, show_json, show_table, terminal_progress
+from fhir_trial.cli.places import folder_to_write
 from fhir_trial.endpoints.analyse import Results
 from fhir_trial.errors import Finding
 from fhir_trial.fhir.versions import DEFAULT
@@ -31,7 +32,9 @@ class Cohort(StrEnum):
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder to work in; what is there already is gone on with.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(callback=folder_to_write, help="Folder to work in; what is there already is gone on with.")] = Path(
+        "demo"
+    ),
     cohort: Annotated[Cohort, typer.Option(help="a: the synthetic cohort; b: the CDISC pilot's public data.")] = Cohort.a,
     fhir: Fhir = DEFAULT,
     server: Annotated[
@@ -116,7 +119,7 @@ def _report_json(done: Demo) -> None:
 def serve(
     fhir: Fhir = DEFAULT,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8080,
     db: Annotated[Path, typer.Option(help="The database file; one database holds one study.")] = Path("fhir-trial.sqlite"),
     token: Annotated[
         str | None, typer.Option(help="Where the bearer token stands: env:NAME, file:PATH; else one is made and shown.")

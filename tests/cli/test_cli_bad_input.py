@@ -183,7 +183,7 @@ def test_an_output_that_cannot_be_written_is_one_line(command, sdtm, tmp_path):
     (tmp_path / "taken").write_text("a file")
     said = command("endpoints", sdtm, "--study", STUDY, "--out", tmp_path / "taken")
     assert said.code == 2
-    assert said.err.splitlines()[-1].endswith("taken: File exists")
+    assert said.err.splitlines()[-1].endswith("taken is a file, expected a folder to write into")
 
 
 @pytest.mark.parametrize(("domain", "column"), [("ex", "EXDOSE"), ("ex", "EXSTDTC"), ("ae", "AEDECOD"), ("ae", "AESTDTC"), ("tr", "TRDTC")])
