@@ -2,6 +2,7 @@
 
 FhirTrialError
 ├── UsageError            the call cannot be understood                      exit 2
+│   └── NoSuchName        nothing is of that name (a KeyError too)
 ├── ConfigurationError    a setting, credential or extra is missing          exit 3
 │   └── MissingExtra      an optional dependency is not installed
 ├── InputError            data or rules that cannot be used, with findings   exit 1
@@ -18,6 +19,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
+from difflib import get_close_matches
+from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
@@ -34,6 +37,26 @@ class UsageError(FhirTrialError):
     """The call cannot be understood."""
 
     exit_code = 2
+
+
+class NoSuchName(UsageError, KeyError):
+    """Nothing is of the name asked for; the message says what there is, the nearest first where one is near.
+
+    >>> str(NoSuchName("endpoint", "PFX", ["OS", "PFS"])), str(NoSuchName("endpoint", "XX", []))
+    ('there is no endpoint PFX: did you mean PFS? There are OS, PFS', 'there is no endpoint XX: there are none')
+    """
+
+    def __init__(self, what: str, name: object, known: Iterable[str]) -> None:
+        """Say what kind of thing was asked for, by which name, and which names there are."""
+        names = list(known)
+        near = get_close_matches(str(name).upper(), {known.upper(): known for known in names}, n=1)
+        meant = next((known for known in names if near and known.upper() == near[0]), None)
+        told = f"there are {', '.join(names) or 'none'}"
+        super().__init__(f"there is no {what} {name}: {f'did you mean {meant}? T{told[1:]}' if meant else told}")
+
+    def __str__(self) -> str:
+        """The message; a KeyError's own text would be its repr."""
+        return str(self.args[0])
 
 
 class ConfigurationError(FhirTrialError):
@@ -60,6 +83,16 @@ class PartlyDone(FhirTrialError):
     """Stopped on the way; what is done is recorded and the work can be resumed."""
 
     exit_code = 5
+
+
+def no_folder(path: Path, expected: str) -> UsageError:
+    """The error for a path that is no folder: what is there, and what was expected."""
+    return UsageError(f"{path} is no folder{' but a file' if path.is_file() else ''}, expected {expected}")
+
+
+def no_file(path: Path, expected: str) -> UsageError:
+    """The error for a path that is no file: what is there, and what was expected."""
+    return UsageError(f"there is no file {path}{', which is a folder' if path.is_dir() else ''}, expected {expected}")
 
 
 def of_database(place: str, what: str, error: sqlite3.Error) -> FhirTrialError:

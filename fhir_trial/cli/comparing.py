@@ -66,13 +66,12 @@ def _rows(found: Comparison) -> Iterator[list[str]]:
         yield [endpoint, "N", *(str(r.n) for r in results)]
         yield ["", "counted", *(str(r.count) for r in results)]
         for number, first in enumerate(results[0].estimates):
-            at = f" at {first.at} {first.at_unit}" if first.at is not None else ""
-            yield ["", f"{first.name}{at}", *(_figure(r.estimates[number]) for r in results)]
+            yield ["", results[0].label_of(first), *(_figure(r.estimates[number]) for r in results)]
 
 
 def _figure(estimate: Estimate) -> str:
-    value, lower, upper = ("not reached" if v is None else f"{v:.4g}" for v in (estimate.value, estimate.lower, estimate.upper))
-    return f"{value} ({lower} to {upper})"
+    value, lower, upper = estimate.words()
+    return f"{value} ({lower} to {upper})" if lower else value
 
 
 def _document(found: Comparison) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from fhir_trial.cli.output import BANNER, finding_row, say, say_findings, show, show_counts, show_json
+from fhir_trial.cli.places import folder_to_write
 from fhir_trial.endpoints.analyse import analyse, with_subgroups
 from fhir_trial.endpoints.outputs import summary
 from fhir_trial.errors import Findings, UsageError
@@ -18,7 +19,7 @@ from fhir_trial.sources.sdtm.unwritten import unwritten
 from fhir_trial.sources.sdtm.write import write_sdtm
 from fhir_trial.sync.folder import MANIFEST, read_manifest, write_folder
 from fhir_trial.trial.apart import by_type
-from fhir_trial.trial.derived import Source, write_endpoints
+from fhir_trial.trial.derived import FINDINGS, Source, write_endpoints
 from fhir_trial.trial.folder_reading import NOT_RESOURCES, is_fhir_folder
 from fhir_trial.trial.opened import read_source
 from fhir_trial.trial.resources import losses, to_resources
@@ -55,14 +56,14 @@ def pairs(options: list[str] | None, name: str) -> dict[str, str]:
     for option in options or []:
         key, equals, value = option.partition("=")
         if not equals or not key:
-            raise UsageError(f"--{name} {option}: expected {name.upper()}=VALUE")
+            raise UsageError(f"--{name} {option}: expected {'NAME=VALUE' if name == 'set' else 'DOMAIN=FILE'}")
         pairs[key.strip()] = value.strip()
     return pairs
 
 
 def to_fhir(
     source: Annotated[Path, typer.Argument(help="Folder of SDTM domains.")],
-    out: Annotated[Path, typer.Option(help="Folder for <ResourceType>.ndjson, manifest.json and loss.json.")],
+    out: Annotated[Path, typer.Option(callback=folder_to_write, help="Folder for <ResourceType>.ndjson, manifest.json and loss.json.")],
     study: Study = None,
     fhir: Annotated[str, typer.Option("--fhir", help="FHIR version: r4 or r5.")] = DEFAULT,
     domain: Domains = None,
@@ -90,7 +91,7 @@ def to_fhir(
 
 def from_fhir(
     folder: Annotated[Path, typer.Argument(help="Folder of FHIR: NDJSON, Bundles, resources; gzip too.")],
-    out: Annotated[Path, typer.Option(help="Folder for the SDTM files.")],
+    out: Annotated[Path, typer.Option(callback=folder_to_write, help="Folder for the SDTM files.")],
     study: Study = None,
     fhir: Version = None,
     form: Annotated[Form, typer.Option("--format", help="Format of the files.")] = Form.csv,
@@ -146,7 +147,9 @@ def _resource_files(paths: list[Path]) -> list[Path]:
 
 def endpoints(
     source: Annotated[Path, typer.Argument(help="Folder of SDTM domains, or of FHIR NDJSON.")],
-    out: Annotated[Path, typer.Option(help="Folder for adsl, adrs, adtte, safety, exposure and summary.json.")],
+    out: Annotated[
+        Path, typer.Option(callback=folder_to_write, help="Folder for adsl, adrs, adtte, safety, exposure, summary.json and findings.csv.")
+    ],
     study: Study = None,
     conventions: Annotated[str | None, typer.Option(help="A preset (protocol, fda-2018, ema, admiralonco) or a file.")] = None,
     setting: Annotated[list[str] | None, typer.Option("--set", help="A convention that departs: name=value.")] = None,
@@ -158,6 +161,8 @@ def endpoints(
     as_json: Json = False,
 ) -> int:
     """Derive the endpoints of a trial; 1 when the data have errors."""
+    if strata and not by:
+        raise UsageError(f"--strata {', '.join(strata)} stratifies the comparisons of subgroups: give --by too")
     data = read_source(source, study, fhir, pairs(domain, "domain"), on_error.value)
     results = with_subgroups(analyse(data, chosen_conventions(data.study, conventions, pairs(setting, "set"))), by or (), strata or ())
     if on_error is OnError.refuse:
@@ -167,7 +172,7 @@ def endpoints(
     if as_json:
         show_json(summary(results) | {"findings": [finding_row(f) for f in findings]})
     else:
-        say_findings(findings)
+        say_findings(findings, every=f"all are in {out / FINDINGS}")
         say(f"conventions: {results.conventions.describe()}")
         if data.synthetic:
             say(BANNER)

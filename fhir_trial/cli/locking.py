@@ -8,6 +8,7 @@ import typer
 
 from fhir_trial.cli.data import Json
 from fhir_trial.cli.output import BANNER, say, show, show_json
+from fhir_trial.cli.places import file_to_write
 from fhir_trial.trial import lock as locks
 from fhir_trial.trial.lock_difference import Change, LockDifference, difference
 
@@ -15,7 +16,7 @@ from fhir_trial.trial.lock_difference import Change, LockDifference, difference
 def lock(
     folder: Annotated[Path, typer.Argument(help="Folder that endpoints wrote.")],
     cutoff: Annotated[str | None, typer.Option(help="Data cutoff (YYYY-MM-DD); results at another one are derived anew.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The lock's file; else lock.json in the folder.")] = None,
+    out: Annotated[Path | None, typer.Option(callback=file_to_write, help="The lock's file; else lock.json in the folder.")] = None,
     as_json: Json = False,
 ) -> int:
     """Freeze results with their cutoff, data digest, conventions and versions in one file; 1 when a file is missing or was changed."""

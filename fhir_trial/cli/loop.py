@@ -2,6 +2,7 @@
 
 import secrets
 import sys
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,8 @@ import typer
 
 from fhir_trial import config
 from fhir_trial.cli.output import BANNER, say, show, show_json, show_table, terminal_progress
+from fhir_trial.cli.places import folder_to_write
+from fhir_trial.endpoints.analyse import Results
 from fhir_trial.errors import Finding
 from fhir_trial.fhir.versions import DEFAULT
 from fhir_trial.store import Store
@@ -29,7 +32,9 @@ class Cohort(StrEnum):
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder to work in; what is there already is gone on with.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(callback=folder_to_write, help="Folder to work in; what is there already is gone on with.")] = Path(
+        "demo"
+    ),
     cohort: Annotated[Cohort, typer.Option(help="a: the synthetic cohort; b: the CDISC pilot's public data.")] = Cohort.a,
     fhir: Fhir = DEFAULT,
     server: Annotated[
@@ -55,24 +60,15 @@ def demo(
 
 def _report(done: Demo) -> None:
     say(f"{done.sent} resources; {done.written} written to the server")
-    for change in done.changed:
+    for change in (*done.changes.subjects, *done.changes.figures):
         show(f"changed: {change.describe()}")
-    rows = [
-        (
-            name,
-            r.n,
-            r.count,
-            f"{e.name}{f' at {e.at} {e.at_unit}' if e.at else ''}",
-            *map(_figure, (e.value, e.lower, e.upper)),
-            e.unit or "",
-        )
-        for name, r in done.results.items()
-        for e in r.estimates
-    ]
+    if done.changes.files:
+        show(f"changed as well: {', '.join(done.changes.files)}")
+    arms = ["arm"] if done.results.by_arm else []
     show_table(
         f"Endpoints of {done.study.id}, conventions {done.results.conventions.describe()}",
-        ["endpoint", "N", "counted", "estimate", "value", "lower", "upper", "unit"],
-        rows,
+        ["endpoint", *arms, "N", "counted", "estimate", "value", "lower", "upper", "unit"],
+        _rows(done.results),
     )
     if done.results.synthetic:
         show(f"*** {BANNER} ***")
@@ -94,8 +90,12 @@ def _report_findings(done: Demo) -> None:
         say(f"all findings: {done.folder / 'findings.txt'}")
 
 
-def _figure(value: float | None) -> str:
-    return "not reached" if value is None else f"{value:.4g}"
+def _rows(results: Results) -> Iterator[list[str]]:
+    """A row an estimate of each endpoint, with its arm in a study of several."""
+    for result in results.of_everyone_and_arms():
+        arm = [result.arm or "all"] if results.by_arm else []
+        for e in result.estimates:
+            yield [result.endpoint, *arm, str(result.n), str(result.count), result.label_of(e), *e.words(), e.unit or ""]
 
 
 def _report_json(done: Demo) -> None:
@@ -106,7 +106,8 @@ def _report_json(done: Demo) -> None:
             "synthetic": done.results.synthetic,
             "resources": done.sent,
             "written": done.written,
-            "changes": [change.describe() for change in done.changed],
+            "changes": [change.describe() for change in (*done.changes.subjects, *done.changes.figures)],
+            "changed_files": list(done.changes.files),
             "endpoints": {
                 name: {"n": r.n, "count": r.count, "estimates": [vars(e) for e in r.estimates]} for name, r in done.results.items()
             },
@@ -118,7 +119,7 @@ def _report_json(done: Demo) -> None:
 def serve(
     fhir: Fhir = DEFAULT,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8080,
     db: Annotated[Path, typer.Option(help="The database file; one database holds one study.")] = Path("fhir-trial.sqlite"),
     token: Annotated[
         str | None, typer.Option(help="Where the bearer token stands: env:NAME, file:PATH; else one is made and shown.")

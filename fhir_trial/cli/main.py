@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fhir_trial.cli.output import say, say_findings, show
+from fhir_trial.cli.output import finding_row, say, say_findings, show, show_json
 from fhir_trial.errors import FhirTrialError, InputError, UsageError
 
 COMMANDS = {
@@ -82,7 +82,7 @@ def run(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except FhirTrialError as error:
-        return _failed(error)
+        return _failed(error, "--json" in given)
     except _Refusal as error:
         error.show(sys.stderr)
         return 2
@@ -106,8 +106,10 @@ def _fault(error: Exception) -> int:
     return FhirTrialError.exit_code
 
 
-def _failed(error: FhirTrialError) -> int:
+def _failed(error: FhirTrialError, as_json: bool) -> int:
     if isinstance(error, InputError):
+        if as_json:
+            show_json({"findings": [finding_row(finding) for finding in error.findings]})
         say_findings(error.findings)
     else:
         say(f"fhir-trial: {error}")

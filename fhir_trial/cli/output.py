@@ -46,14 +46,14 @@ def finding_row(finding: Finding) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(finding, name)) is not None}
 
 
-def say_findings(findings: Iterable[Finding], limit: int = 50) -> None:
-    """Findings on stderr, one a line, the worst first."""
+def say_findings(findings: Iterable[Finding], limit: int = 50, every: str = "--json shows all") -> None:
+    """Findings on stderr, one a line, the worst first; beyond the `limit`, how many more there are and where `every` one stands."""
     order = {"error": 0, "warning": 1, "information": 2}
     ranked = sorted(findings, key=lambda f: order[f.severity])
     for finding in ranked[:limit]:
         say(f"{finding.severity}: {finding.describe()}")
     if len(ranked) > limit:
-        say(f"... and {len(ranked) - limit} more")
+        say(f"... and {len(ranked) - limit} more: {every}")
 
 
 def show_table(title: str, columns: list[str], rows: Iterable[Iterable[object]]) -> None:

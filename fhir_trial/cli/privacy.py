@@ -7,6 +7,7 @@ import typer
 
 from fhir_trial import config
 from fhir_trial.cli.output import BANNER, finding_row, say, say_findings, show, show_json
+from fhir_trial.cli.places import folder_to_write
 from fhir_trial.errors import UsageError
 from fhir_trial.privacy.audit import START, AuditLog
 from fhir_trial.privacy.deidentify import MOST_DAYS
@@ -28,7 +29,7 @@ Log = Annotated[Path, typer.Argument(help="A folder of data, or an audit log.")]
 
 def deidentify(
     source: Annotated[Path, typer.Argument(help="Folder of SDTM domains, or of FHIR NDJSON.")],
-    out: Annotated[Path, typer.Option(help="A new folder for the data in the same form, and the report.")],
+    out: Annotated[Path, typer.Option(callback=folder_to_write, help="A new folder for the data in the same form, and the report.")],
     key: Annotated[
         str | None, typer.Option(help="Where the key of pseudonyms stands (env:NAME, file:PATH); else one that nobody keeps.")
     ] = None,

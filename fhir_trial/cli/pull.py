@@ -1,7 +1,8 @@
 """`pull`: a server's resources into a folder, whose manifest proves it whole."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
@@ -9,15 +10,18 @@ import typer
 
 from fhir_trial import config
 from fhir_trial.cli.output import say_findings, show_counts, show_json
+from fhir_trial.cli.places import folder_to_write
 from fhir_trial.cli.servers import Deadline, Json, Profile, Server, Token, Version, server_flags
 from fhir_trial.errors import FhirTrialError, UsageError
+from fhir_trial.fhir.shapes import shapes
+from fhir_trial.fhir.versions import VERSIONS
 from fhir_trial.privacy.audit import AuditLog
 from fhir_trial.trial.connection import connect
 from fhir_trial.trial.pulling import Wanted, pull_into
 
 
 def pull(
-    out: Annotated[Path, typer.Option(help="Folder for <ResourceType>.ndjson and manifest.json.")],
+    out: Annotated[Path, typer.Option(callback=folder_to_write, help="Folder for <ResourceType>.ndjson and manifest.json.")],
     server: Server = None,
     study: Annotated[str | None, typer.Option(help="Only this study's resources.")] = None,
     types: Annotated[list[str] | None, typer.Option("--type", help="Only these resource types.")] = None,
@@ -36,6 +40,7 @@ def pull(
     as_json: Json = False,
 ) -> int:
     """Read a study, patients, or every trial resource, from a server into a folder whose manifest proves it complete."""
+    _refuse_unknown(types or ())
     wanted = Wanted(study, tuple(types or ()), tuple(patients or ()), group, bulk, all_patients, since, poll_limit)
     with (
         connect(config.load(flags=server_flags(token, False, deadline, profile)).server(server), fhir) as connection,
@@ -61,3 +66,12 @@ def _told(log: AuditLog, **details: str | None) -> Iterator[dict[str, int]]:
             log.record("pull failed", error=type(error).__name__, **details)
         raise
     log.record("pull", **details, **counts)
+
+
+def _refuse_unknown(types: Sequence[str]) -> None:
+    """`UsageError` for a type that no version of FHIR has: a server's answer to it says less."""
+    known = set[str]().union(*(shapes(name).resource_types for name in VERSIONS)) if types else set[str]()
+    for name in types:
+        if name not in known:
+            near = get_close_matches(name, sorted(known), n=1)
+            raise UsageError(f"--type {name}: expected a resource type of FHIR{f', did you mean {near[0]}?' if near else ''}")

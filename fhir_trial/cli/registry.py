@@ -8,6 +8,7 @@ import msgspec
 import typer
 
 from fhir_trial.cli.output import finding_row, say_findings, show, show_json
+from fhir_trial.cli.places import file_to_write
 from fhir_trial.endpoints.analyse import analyse
 from fhir_trial.endpoints.conventions import for_study
 from fhir_trial.errors import Findings, UsageError
@@ -24,7 +25,7 @@ app = typer.Typer(help="Registry records.", no_args_is_help=True)
 @app.command("results")
 def results(
     source: Annotated[Path, typer.Argument(help="Folder of SDTM domains, or of FHIR NDJSON.")],
-    out: Annotated[Path, typer.Option(help="The file to write.")],
+    out: Annotated[Path, typer.Option(callback=file_to_write, help="The file to write.")],
     study: Annotated[str | None, typer.Option("--study", help="Study definition: a file, or an id.")] = None,
     form: Annotated[str, typer.Option("--format", help=f"{' or '.join(FORMS)}.")] = "prs-xml",
     as_json: Json = False,
@@ -48,7 +49,7 @@ def results(
 def convert(
     file: Annotated[Path, typer.Argument(help="A record: ClinicalTrials.gov v2 JSON, or PRS XML.")],
     to: Annotated[str, typer.Option("--to", help=f"{' or '.join(FORMS)}.")],
-    out: Annotated[Path, typer.Option(help="The file to write.")],
+    out: Annotated[Path, typer.Option(callback=file_to_write, help="The file to write.")],
     as_json: Json = False,
 ) -> int:
     """Write a record's results in the other form; what that form has no place for is listed. 1 when a value could not be used."""
@@ -84,7 +85,7 @@ def check(
 ) -> int:
     """Check a record against the schema and what reviewers send back; 1 when there is an error."""
     data, findings = bytes_of(file), Findings()
-    if not is_xml(data) and data.strip():
+    if not is_xml(data):
         data = write_record(read_record(data, file.name, findings), "prs-xml", file.name, findings)
         findings = Findings(finding for finding in findings if finding.severity != "information")  # what is no result is not checked
     findings.extend(check_record(data, file.name))

@@ -8,7 +8,7 @@ import typer
 
 from fhir_trial import config
 from fhir_trial.cli.output import say, say_findings, show, show_counts, show_json, terminal_progress
-from fhir_trial.errors import InputError, UsageError
+from fhir_trial.errors import InputError, UsageError, no_folder
 from fhir_trial.privacy.audit import AuditLog
 from fhir_trial.sources.study_file import load_study
 from fhir_trial.sync.decide import Choices
@@ -53,6 +53,8 @@ def sync(
     as_json: Json = False,
 ) -> int:
     """Show what a sync would create, update, leave or conflict over; with --apply do it. 1 when there are conflicts."""
+    if not folder.is_dir():
+        raise no_folder(folder, "files named <ResourceType>.ndjson in it")
     resources = list(read_folder(folder))
     with (
         _open(server, folder_version(folder, fhir), server_flags(token, research_store, deadline, profile)) as connection,

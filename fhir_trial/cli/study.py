@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from fhir_trial.cli.output import finding_row, say, say_findings, show, show_json
+from fhir_trial.cli.places import file_to_write
 from fhir_trial.sources.study_import import import_study
 
 app = typer.Typer(help="Study definitions.", no_args_is_help=True)
@@ -14,7 +15,9 @@ app = typer.Typer(help="Study definitions.", no_args_is_help=True)
 @app.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(help="ClinicalTrials.gov v2 JSON, PRS XML, USDM v4 JSON or ODM-XML 1.3.2.")],
-    out: Annotated[Path | None, typer.Option(help="File for the study definition; else it goes to standard output.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(callback=file_to_write, help="File for the study definition; else it goes to standard output.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
 ) -> int:
     """Make a study definition of a registry record or a protocol; 1 when a fact that it needs is missing or unusable."""

@@ -1,6 +1,7 @@
 """The command that makes a table of resources."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,7 +9,7 @@ import typer
 
 from fhir_trial.cli.data import Json, OnError, version_of
 from fhir_trial.cli.output import finding_row, say, say_findings, show, show_json
-from fhir_trial.errors import Findings, UsageError
+from fhir_trial.errors import Finding, Findings, InputError, UsageError
 from fhir_trial.fhir import json as fhir_json
 from fhir_trial.frames import shipped_view, write_view
 from fhir_trial.progress import Progress, silent
@@ -28,17 +29,21 @@ def view(
     version, findings = version_of(paths, fhir), Findings()
     if out.is_file() and any(path.is_file() and path.samefile(out) for path in paths):
         raise UsageError(f"{out} is what is read; the table would replace it")
-    rows = write_view(
-        _definition(definition, version),
-        paths,
-        out,
-        version,
-        bad="skip" if on_error is OnError.keep else "raise",
-        findings=findings,
-        lineage=lineage,
-        workers=workers,
-        progress=_counter(),
-    )
+    try:
+        rows = write_view(
+            _definition(definition, version),
+            paths,
+            out,
+            version,
+            bad="skip" if on_error is OnError.keep else "raise",
+            findings=findings,
+            lineage=lineage,
+            workers=workers,
+            progress=_counter(),
+        )
+    except InputError as error:
+        raise InputError([_in_file(finding, definition) for finding in error.findings]) from error
+    findings = Findings(_in_file(finding, definition) for finding in findings)
     if sys.stderr.isatty():
         say("")
     if as_json:
@@ -47,6 +52,12 @@ def view(
         say_findings(finding for finding in findings if finding.severity != "information")
         show(f"{out}: {rows} rows")
     return 1 if findings.errors() else 0
+
+
+def _in_file(finding: Finding, definition: str) -> Finding:
+    """The finding with the definition's file where it is about the view."""
+    word, _, place = finding.place.partition(" ")
+    return replace(finding, place=f"{definition} {place}".strip()) if word == "view" else finding
 
 
 def _definition(view: str, fhir: str) -> dict[str, Any]:

@@ -124,8 +124,8 @@ class SubjectState(Entity, frozen=True, kw_only=True):
 class Subject(Entity, frozen=True, kw_only=True):
     """A person's participation in the study.
 
-    `state`: screening, screen-failure, enrolled, on-treatment, follow-up, completed, withdrawn; what others wrote may also say candidate,
-    eligible, not-registered, on-study-observation, pending-on-study or potential-candidate.
+    `state`: screening, screen-failure, enrolled, on-treatment, follow-up, completed (off study, in whatever way), withdrawn; what others
+    wrote may also say candidate, eligible, not-registered, on-study-observation, pending-on-study or potential-candidate.
     `enrolled_source` says which record gave `enrolled_on` (ENROLLED, RANDOMIZED, RFSTDTC, RFICDTC).
     """
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 from msgspec import Struct, field
 
 from fhir_trial.domain.entities import When
+from fhir_trial.errors import NoSuchName
 
 
 class Sponsor(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -193,5 +194,8 @@ class StudyDefinition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return shown < self.blinded_until or (shown == self.blinded_until and len(shown) < len(day))
 
     def endpoint(self, name: str) -> EndpointDefinition:
-        """The endpoint of that name; KeyError if the study has none."""
-        return next(e for e in self.endpoints if e.name == name)
+        """The endpoint of that name; `NoSuchName`, a KeyError, if the study has none."""
+        named = {endpoint.name: endpoint for endpoint in self.endpoints}
+        if name not in named:
+            raise NoSuchName(f"endpoint of {self.id} named", name, named)
+        return named[name]

@@ -11,18 +11,21 @@ from fhir_trial.endpoints import exposure, safety
 from fhir_trial.endpoints.analysis import SAFETY, Analysis, prepare
 from fhir_trial.endpoints.between import Between
 from fhir_trial.endpoints.conventions import Conventions
+from fhir_trial.endpoints.fact_tables import on_days
 from fhir_trial.endpoints.factors import Factor
 from fhir_trial.endpoints.reports import reports
 from fhir_trial.endpoints.subgroups import Subgroup, subgroups
+from fhir_trial.endpoints.subjects import first_dose, study_day
 from fhir_trial.endpoints.time_to_event import COLUMNS
-from fhir_trial.errors import Findings, UsageError
+from fhir_trial.errors import Findings, NoSuchName, UsageError
 
 
 @dataclass(frozen=True)
 class Results(Mapping[str, EndpointResult]):
     """Results by endpoint name (all subjects), `by_arm` those of each arm, and the tables they come from.
 
-    `adsl`, `adrs`, `adtte`, `safety` and `exposure` have domain column names; `findings` is what the analysis noticed beyond the data's own
+    `adsl`, `adrs`, `adtte`, `safety` and `exposure` have domain column names; `day` in `adrs` and in every report is the study day, counted
+    from the first dose as in the trial's tables. `findings` is what the analysis noticed beyond the data's own
     findings, an endpoint that had to be left out among it. `between_arms` compares the arms in each time to an event. `analysis` is what
     figures of other groups of subjects are read off. `reports` are the tables beside the endpoints (`reports.reports`), by name.
     """
@@ -50,8 +53,16 @@ class Results(Mapping[str, EndpointResult]):
             raise UsageError("these results were not derived from data: there is nothing to read other groups off")
         return self.analysis
 
+    def of_everyone_and_arms(self) -> Iterator[EndpointResult]:
+        """Each endpoint's result in all subjects, followed in a study of several arms by that of each arm."""
+        for name, overall in self.overall.items():
+            yield overall
+            yield from (found[name] for found in self.by_arm.values() if name in found)
+
     def __getitem__(self, name: str) -> EndpointResult:
-        """The result of that endpoint in all subjects."""
+        """The result of that endpoint in all subjects; `NoSuchName`, a KeyError, names those there are."""
+        if name not in self.overall:
+            raise NoSuchName("endpoint", name, self.overall)
         return self.overall[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -78,7 +89,7 @@ def analyse(data: TrialData, conventions: Conventions) -> Results:
         _tested(analysis.results(None), compared),
         {arm: _with_ratios(analysis.results(arm), arm, compared) for arm in sorted(analysis.arms())},
         analysis.adsl,
-        analysis.responses.table(),
+        _with_study_day(analysis.responses.table(), analysis.adsl),
         pd.concat(derived.values(), ignore_index=True) if derived else pd.DataFrame(columns=list(COLUMNS)),
         safety.table(analysis.tables, analysis.adsl, conventions, findings),
         doses,
@@ -88,6 +99,11 @@ def analyse(data: TrialData, conventions: Conventions) -> Results:
         analysis,
         reports(analysis, doses),
     )
+
+
+def _with_study_day(responses: pd.DataFrame, adsl: pd.DataFrame) -> pd.DataFrame:
+    """The responses with `day`: 1 on the day of the first dose, none for who was never treated."""
+    return responses.assign(day=study_day(on_days(responses["on"], "mid"), first_dose(responses, adsl)))
 
 
 def with_subgroups(results: Results, by: Sequence[str], strata: Sequence[str] = ()) -> Results:

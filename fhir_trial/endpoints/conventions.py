@@ -243,16 +243,28 @@ def _allowed(name: str) -> str:
 def _parse(name: str, value: object) -> object:
     """The value of parameter `name`, from text or as itself; UsageError if it may not be that."""
     if name not in parameters():
-        near = difflib.get_close_matches(name, parameters(), n=1)
-        raise UsageError(
-            f"no convention is named {name}" + (f": did you mean {near[0]}?" if near else f": they are {', '.join(parameters())}")
-        )
+        raise UsageError(f"no convention is named {name}: {_nearest(name)}")
     for option in _alternatives(name):
         parsed = _as(option, value)
         if parsed is not _NO and not (name == "level" and parsed >= 1):
             return parsed
     raise UsageError(f"convention {name} cannot be {value!r}: expected {_allowed(name)}")
 
+
+def _nearest(name: str) -> str:
+    """The convention that an unknown name may mean; where none is near, all of them, those first that are somewhat like it."""
+    asked = name.lower().replace("-", "_")
+
+    def likeness(known: str) -> float:
+        ratio = difflib.SequenceMatcher(None, asked, known).ratio()
+        return 1.0 if known.startswith(asked) or known.endswith(asked) else ratio if ratio >= SOMEWHAT else 0.0
+
+    ranked = sorted(parameters(), key=likeness, reverse=True)
+    return f"did you mean {ranked[0]}?" if likeness(ranked[0]) >= NEAR else f"they are {', '.join(ranked)}"
+
+
+NEAR, SOMEWHAT = 0.6, 0.4
+"""How alike two names are (`SequenceMatcher.ratio`) of which one may be meant by the other."""
 
 _NO: Any = object()
 _WORDS: dict[str, object] = {"none": None, "null": None, "true": True, "false": False}

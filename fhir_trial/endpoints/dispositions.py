@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fhir_trial.domain.dispositions import ended
 from fhir_trial.endpoints import columns as col
-from fhir_trial.endpoints.columns import Bools, Ints
+from fhir_trial.endpoints.columns import NO_DAY, Bools, Ints
+from fhir_trial.endpoints.conventions import Conventions
 from fhir_trial.endpoints.fact_tables import dated, first_days, locate, nested, no_facts, word
 
 NEW_THERAPY = "SUBSEQUENT ANTICANCER THERAPY"
@@ -38,6 +40,24 @@ def dated_events(
     rows = events[chosen]
     subject, on = (rows[name].to_numpy(dtype=np.int64) for name in ("subject", "on"))
     return dated(subject, on, "DS", "DSSTDTC", rows["sequence"].to_numpy(dtype=float))
+
+
+def endings(subject: pd.DataFrame, place: "pd.Index[Any]", what: str, conventions: Conventions) -> pd.DataFrame:
+    """For each subject of `place` the last event, by day and sequence, that ended `what` (study or treatment): event, on.
+
+    None and `NO_DAY` where nothing did. What happened after the data cutoff is not seen.
+    """
+    cutoff = NO_DAY if conventions.data_cutoff is None else col.day_number(conventions.data_cutoff, "last")
+    last: dict[int, tuple[tuple[int, int], str, int]] = {}
+    for row, item in nested(subject, "dispositions", place):
+        day = col.day_number(item.get("on"), conventions.partial_date)
+        if ended(str(item["event"]), item.get("category"), item.get("scope")) != what or (day != NO_DAY and day > cutoff):
+            continue
+        rank = (day if day != NO_DAY else -1, int(item.get("sequence") or 0))
+        if row not in last or rank >= last[row][0]:
+            last[row] = (rank, str(item["event"]), day)
+    found = [last[row][1:] if row in last else (None, NO_DAY) for row in range(len(place))]
+    return pd.DataFrame({"event": np.array([event for event, _ in found], dtype=object), "on": np.array([on for _, on in found], np.int64)})
 
 
 def withdrawals(events: pd.DataFrame) -> pd.DataFrame:

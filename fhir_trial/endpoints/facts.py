@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from fhir_trial.domain.dispositions import ended
 from fhir_trial.endpoints import columns as col
 from fhir_trial.endpoints.columns import NO_DAY, Floats, Ints
 from fhir_trial.endpoints.conventions import Conventions
@@ -29,6 +30,7 @@ from fhir_trial.endpoints.observation import STARTS, starts
 from fhir_trial.errors import Finding, Findings
 
 NOT_ENROLLED = ("screening", "screen-failure")
+OFF_STUDY = ("completed", "withdrawn")
 INADEQUATE, ADEQUATE, PROGRESSION = range(3)
 ADEQUACY = {"NE": INADEQUATE, "ND": INADEQUATE, "NA": INADEQUATE, "PD": PROGRESSION}
 """What an overall response tells on progression: nothing, that there is none, or that it is there."""
@@ -74,6 +76,7 @@ def gather(tables: Mapping[str, pd.DataFrame], responses: pd.DataFrame, conventi
     _report_impossible_deaths(subjects, facts, findings)
     _report_undated(tables, events, place, findings)
     _report_without_scope(events, place, findings)
+    _report_ends_without_event(tables["subject"], events, place, findings)
     facts["clinical progression"] = clinical_progressions(events)
     facts["treatment stopped"] = treatment_stops(events)
     facts["new anticancer therapy"] = new_therapies(tables, place, conventions.partial_date)
@@ -178,6 +181,17 @@ def _report_without_scope(events: pd.DataFrame, place: "pd.Index[Any]", findings
     for who, sequence in zip(unclear["subject"], unclear["sequence"], strict=True):
         where = f"ds: subject {place[who]}, sequence {sequence}"
         findings.add(Finding("withdrawal-without-scope", where, field="scope", expected=expected, severity="information", effect=effect))
+
+
+def _report_ends_without_event(subject: pd.DataFrame, events: pd.DataFrame, place: "pd.Index[Any]", findings: Findings) -> None:
+    """A finding for subjects whose record says that they left the study, and no disposition event says how or when."""
+    whats = zip(events["event"], events["category"], events["scope"], strict=True)
+    told = set(place[events["subject"][[ended(event, category, scope) == "study" for event, category, scope in whats]]])
+    off = subject["subject"][col.column(subject, "state").isin(OFF_STUDY).to_numpy(dtype=bool)]
+    if count := len(set(off) & set(place) - told):
+        found, expected = f"{count} subjects off study", "a disposition event that ended the study"
+        effect = "for them the study counts as ongoing"
+        findings.add(Finding("end-without-event", "subject", None, "state", found, expected, severity="warning", effect=effect))
 
 
 def _responders(responses: pd.DataFrame, parameter: str, place: "pd.Index[Any]", conventions: Conventions) -> pd.DataFrame:

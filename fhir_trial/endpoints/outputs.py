@@ -6,7 +6,7 @@ Tables of real data have no such column.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +19,7 @@ from fhir_trial.endpoints.between import Between
 from fhir_trial.endpoints.report_columns import REPORT_FILES, TEAE
 from fhir_trial.endpoints.subgroups import COLUMNS as SUBGROUP_COLUMNS
 from fhir_trial.endpoints.subgroups import table as subgroup_table
+from fhir_trial.errors import Finding
 
 ADSL = {
     "study": "STUDYID",
@@ -64,6 +65,7 @@ ADRS = {
     "source_domain": "SRCDOM",
     "source_sequence": "SRCSEQ",
 }
+"""ADY is the study day, counted from the first dose (TRTSDT) as everywhere in the outputs; time zero is STARTDT of adtte."""
 ADTTE = {
     "study": "STUDYID",
     "subject": "USUBJID",
@@ -134,6 +136,21 @@ def files(results: Results) -> dict[str, str]:
         columns = {name: name.upper() for name in SUBGROUP_COLUMNS}
         written["subgroups.csv"] = _csv(subgroup_table(results.subgroups), columns, results.synthetic, ())
     return written | {file: _csv(frame, names, results.synthetic, ()) for file, (frame, names) in reports.items()}
+
+
+SEVERITIES = ("error", "warning", "information")
+FINDING = ("severity", "code", "place", "row", "field", "found", "expected", "effect")
+
+
+def findings_table(findings: Iterable[Finding], synthetic: bool) -> str:
+    """Every finding as a row, the worst first; ordered by what they say, so that the way the data came decides nothing."""
+    frame = pd.DataFrame([[getattr(f, name) for name in FINDING] for f in sorted(findings, key=_rank)], columns=list(FINDING), dtype=object)
+    return _csv(frame, {name: name.upper() for name in FINDING}, synthetic, ())
+
+
+def _rank(finding: Finding) -> tuple[object, ...]:
+    texts = (getattr(finding, name) or "" for name in FINDING[4:])
+    return SEVERITIES.index(finding.severity), finding.code, finding.place, finding.row or 0, *texts
 
 
 def _described(adtte: pd.DataFrame) -> pd.DataFrame:

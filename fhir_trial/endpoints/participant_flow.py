@@ -3,22 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from fhir_trial.endpoints import columns as col
-from fhir_trial.endpoints.columns import NO_DAY
 from fhir_trial.endpoints.conventions import Conventions
-from fhir_trial.endpoints.fact_tables import nested
+from fhir_trial.endpoints.dispositions import endings
 from fhir_trial.endpoints.safety import TOTAL
 
 COLUMNS = ("arm", "stage", "category", "n", "subjects", "percent")
 """`category`: "" for the stage as a whole, else the reason; `percent` of `n`, those who could come to the stage."""
 
 SCREEN_FAILURE = "screen-failure"
-NOT_STATED = "NOT STATED"
-SCOPES = {"treatment": ("STUDY TREATMENT",), "study": ("STUDY PARTICIPATION", "")}
-"""What a disposition event (DSSCAT) ended; one that does not say so ended the study."""
+SCOPES = ("treatment", "study")
 
 
 def table(tables: Mapping[str, pd.DataFrame], adsl: pd.DataFrame, conventions: Conventions) -> pd.DataFrame:
@@ -36,18 +31,8 @@ def table(tables: Mapping[str, pd.DataFrame], adsl: pd.DataFrame, conventions: C
 
 
 def _endings(subject: pd.DataFrame, adsl: pd.DataFrame, scope: str, conventions: Conventions) -> Any:
-    """The last event of each subject of `adsl` that ended the treatment or the study, by day and sequence; None for none."""
-    cutoff = NO_DAY if conventions.data_cutoff is None else col.day_number(conventions.data_cutoff, "last")
-    ends: dict[int, tuple[tuple[int, int], str]] = {}
-    for row, item in nested(subject, "dispositions", pd.Index(adsl["subject"])):
-        category, own = str(item.get("category") or "DISPOSITION EVENT").upper(), str(item.get("scope") or "").upper()
-        day = col.day_number(item.get("on"), conventions.partial_date)
-        if category != "DISPOSITION EVENT" or own not in SCOPES[scope] or (day != NO_DAY and day > cutoff):
-            continue
-        rank = (day if day != NO_DAY else -1, int(item.get("sequence") or 0))
-        if row not in ends or rank >= ends[row][0]:
-            ends[row] = (rank, str(item["event"]).upper())
-    return np.array([ends[row][1] if row in ends else None for row in range(len(adsl))], dtype=object)
+    """The name of the event that ended the treatment or the study of each subject of `adsl`; None for none."""
+    return endings(subject, pd.Index(adsl["subject"]), scope, conventions)["event"].str.upper().to_numpy(dtype=object)
 
 
 def _flow(subjects: pd.DataFrame, everyone: bool) -> list[tuple[str, str, int, int]]:

@@ -149,7 +149,10 @@ def _who(reading: Ints, parts: list[tuple[Ints, Strings]]) -> pd.DataFrame:
 
 
 def _marks(lesions: pd.DataFrame, day: Ints, mark: list[Ints], known: tuple[Ints, Ints], names: Strings) -> pd.DataFrame:
-    """One row a mark: what the lesion table says first of it, and the lesion it is a fragment of or merged into."""
+    """One row a mark: what the lesion table says first of it, and the lesion it is a fragment of or merged into.
+
+    `stated` is 1 for a lesion that has a record of its own (TU), not one that measurements alone tell of.
+    """
     first = col.first_places(np.concatenate(mark))
     marks = pd.DataFrame({"name": known[0][first], "reading": known[1][first]})
     organ, organs = pd.factorize(col.column(lesions, "organ"))
@@ -163,6 +166,7 @@ def _marks(lesions: pd.DataFrame, day: Ints, mark: list[Ints], known: tuple[Ints
             "origin": np.where(origin >= 0, origin, np.nan),
             "relation": pd.Series(col.words(lesions, "relation", RELATIONS)).where(lambda v: v >= 0),
             "day": day,
+            "stated": np.where(col.whole_numbers(lesions, "sequence") >= 0, 1.0, np.nan),
         }
     )
     marks = marks.join(facts.groupby(mark[1]).first())

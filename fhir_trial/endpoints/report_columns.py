@@ -1,4 +1,7 @@
-"""The files of the reports: their names, and the columns of each as a statistician expects to find them."""
+"""The files of the reports: their names, and the columns of each as a statistician expects to find them.
+
+Study days (ASTDY, DTHADY, ADY) count from the first dose, which is day 1; there is no day 0.
+"""
 
 TEAE = {
     "arm": "ARM",

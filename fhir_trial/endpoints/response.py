@@ -1,8 +1,8 @@
 """Response of every subject: at visits, best overall, confirmed, and the rates of a group.
 
 The table of responses has domain-like columns: study, subject, evaluator, evaluator_id, parameter, visit, visit_number, value, number, on,
-day, reason, source_domain, source_sequence, and progression_on where progression has a date of its own. `day` counts as study days do: the
-start is day 1, the day before it -1.
+day_from_start, reason, source_domain, source_sequence, and progression_on where progression has a date of its own. `day_from_start` counts
+from time zero (convention `start`), which is day 1; the day before it is -1.
 """
 
 from collections.abc import Mapping
@@ -21,6 +21,7 @@ from fhir_trial.endpoints.observation import Observation, observe
 from fhir_trial.endpoints.overall_response import at_visits, chosen, worst_of_day
 from fhir_trial.endpoints.proportions import Proportion, proportion
 from fhir_trial.endpoints.recist import Assessments, assess
+from fhir_trial.endpoints.recorded_sums import check_sums
 from fhir_trial.endpoints.response_checks import report, report_records
 from fhir_trial.endpoints.response_codes import NE, PD, RESPONSES
 from fhir_trial.errors import Finding, Findings
@@ -57,6 +58,7 @@ def respond(tables: Mapping[str, pd.DataFrame], conventions: Conventions) -> Res
     """Responses from tables `subject` and, where there are any, `measurement`, `lesion`, `response` and `therapy`."""
     assessments, observation, findings = assess(tables, conventions), observe(tables, conventions), Findings()
     findings.extend(assessments.findings)
+    check_sums(tables, assessments, observation, findings)
     overall = _seen(at_visits(tables, assessments, "overall", conventions, findings), observation, findings)
     target = _seen(at_visits(tables, assessments, "target", conventions, Findings()), observation, Findings())
     rows = {"OVR": overall, "TRGRESP": target, "SDIAM": _seen(_sums(assessments), observation, Findings())}
@@ -100,7 +102,7 @@ def _visit_rows(tables: Mapping[str, pd.DataFrame], parameter: str, rows: pd.Dat
         number=np.nan if words else rows["sum_mm"],
         on=col.to_dates(rows["day"].to_numpy()),
         progression_on=col.to_dates(rows["progression_day"].to_numpy()),
-        day=_study_day(rows["day"].to_numpy(), observation.place(rows["subject"]), observation),
+        day_from_start=_day_from_start(rows["day"].to_numpy(), observation.place(rows["subject"]), observation),
         reason=col.categories(rows["reason"]),
         source_domain=col.categories(rows["source_domain"]),
         source_sequence=rows["source_sequence"].astype("Float64").astype("Int64"),
@@ -112,7 +114,7 @@ def _study(tables: Mapping[str, pd.DataFrame]) -> str | None:
     return str(studies.iloc[0]) if len(studies) else None
 
 
-def _study_day(day: Ints, place: Ints, observation: Observation) -> "pd.Series[Any]":
+def _day_from_start(day: Ints, place: Ints, observation: Observation) -> "pd.Series[Any]":
     start = np.append(observation.start, NO_DAY)[place]
     known = (start != NO_DAY) & (day != NO_DAY)
     since = np.where(known, day, 0) - np.where(known, start, 0)
@@ -166,7 +168,7 @@ def _subject_rows(
         number=decided["value"].astype(object).map({"Y": 1.0, "N": 0.0}).to_numpy(dtype=float),
         on=col.to_dates(day),
         progression_on=col.to_dates(np.full(len(day), NO_DAY)),
-        day=_study_day(day, decided["who"].to_numpy(), observation),
+        day_from_start=_day_from_start(day, decided["who"].to_numpy(), observation),
         reason=decided["reason"],
     )
 

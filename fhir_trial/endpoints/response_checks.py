@@ -10,13 +10,17 @@ from fhir_trial.endpoints.columns import Bools, Ints
 from fhir_trial.errors import Finding, Findings
 
 
-def place_of(row: "dict[Any, Any]") -> str:
-    """Where a response stands, in words: table, subject, evaluator, visit, sequence."""
+def place_of(row: "dict[Any, Any]", table: str = "response") -> str:
+    """Where a response or a sum stands, in words: table, subject, evaluator, visit, sequence."""
     reader = row.get("evaluator_id")
-    parts = [f"response: subject {row['subject']}", f"{row['evaluator']} {reader}" if pd.notna(reader) else str(row["evaluator"])]
-    parts += [f"visit {row['visit']}"] if pd.notna(row["visit"]) else []
+    parts = [f"{table}: subject {row['subject']}", f"{row['evaluator']} {reader}" if _is_told(reader) else str(row["evaluator"])]
+    parts += [f"visit {row['visit']}"] if _is_told(row["visit"]) else []
     parts += [f"sequence {row['source_sequence']:.0f}"] if pd.notna(row["source_sequence"]) else []
     return ", ".join(parts)
+
+
+def _is_told(word: object) -> bool:
+    return isinstance(word, str) and word != ""
 
 
 def report(rows: pd.DataFrame, finding: Finding, findings: Findings) -> None:

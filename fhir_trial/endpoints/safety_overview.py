@@ -12,7 +12,7 @@ from fhir_trial.endpoints.columns import NO_DAY
 from fhir_trial.endpoints.conventions import Conventions
 from fhir_trial.endpoints.fact_tables import on_days
 from fhir_trial.endpoints.safety import TOTAL
-from fhir_trial.endpoints.subjects import study_day
+from fhir_trial.endpoints.subjects import first_dose, study_day
 
 OVERVIEW_COLUMNS = ("arm", "category", "n", "subjects", "percent", "events")
 """`n`: the safety population of the arm; `subjects` with any such event, `events` how many."""
@@ -79,7 +79,7 @@ def serious_events(tables: Mapping[str, pd.DataFrame], adsl: pd.DataFrame, conve
     rows = events[serious].reset_index(drop=True)
     listed = pd.DataFrame({name: _plain(rows, name) for name in SERIOUS_COLUMNS if name not in _MADE})
     listed["arm"] = _of_subject(rows, adsl, "arm")
-    listed["day"] = study_day(col.days(col.column(rows, "start"), conventions.partial_date), _first_dose(rows, adsl))
+    listed["day"] = study_day(col.days(col.column(rows, "start"), conventions.partial_date), first_dose(rows, adsl))
     listed["criteria"] = [", ".join(_present(items)) or None for items in col.column(rows, "criteria")]
     listed["emergent"] = emergent[serious]
     return listed.sort_values(["subject", "sequence"], ignore_index=True)[list(SERIOUS_COLUMNS)]
@@ -127,8 +127,3 @@ def _plain(rows: pd.DataFrame, name: str) -> Any:
 def _of_subject(rows: pd.DataFrame, adsl: pd.DataFrame, name: str) -> Any:
     at = pd.Index(adsl["subject"]).get_indexer(pd.Index(rows["subject"].astype(object)))
     return np.array([*adsl[name], None], dtype=object)[at]
-
-
-def _first_dose(rows: pd.DataFrame, adsl: pd.DataFrame) -> Any:
-    at = pd.Index(adsl["subject"]).get_indexer(pd.Index(rows["subject"].astype(object)))
-    return np.append(on_days(adsl["first_dose_on"], "mid"), NO_DAY)[at]

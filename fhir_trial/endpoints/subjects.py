@@ -10,7 +10,8 @@ from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.endpoints import columns as col
 from fhir_trial.endpoints.columns import NO_DAY, Bools, Floats, Ints
 from fhir_trial.endpoints.conventions import Conventions
-from fhir_trial.endpoints.fact_tables import first_days, last_days, nested
+from fhir_trial.endpoints.dispositions import endings
+from fhir_trial.endpoints.fact_tables import first_days, last_days, on_days
 from fhir_trial.endpoints.facts import NOT_ENROLLED, Facts
 
 ARM_COLUMNS = {"planned": ("arm_planned", "arm_actual"), "actual": ("arm_actual", "arm_planned")}
@@ -31,14 +32,15 @@ PLAIN = (
     "state",
     "enrolled_source",
 )
-DATES = ("consented_on", "enrolled_on", "randomized_on", "first_dose_on", "last_dose_on", "ended_on")
+DATES = ("consented_on", "enrolled_on", "randomized_on", "first_dose_on", "last_dose_on")
 
 
 def adsl(tables: Mapping[str, pd.DataFrame], facts: Facts, study: StudyDefinition, conventions: Conventions) -> pd.DataFrame:
     """One row a subject of the subject table, screen failures included.
 
     `intention_to_treat`: enrolled. `safety`: enrolled and treated at least once. `efficacy`: treated and with a tumour assessment after the
-    start. `arm` is the arm of tables; `disposition` the last event that ended the study, else the treatment. Dates are datetimes.
+    start. `arm` is the arm of tables; `disposition` the last event that ended the study, else treatment; `ended_on` the day of the event
+    that ended the study, `state` how the subject stands at the cutoff. Dates are datetimes.
     """
     subject = tables["subject"].reset_index(drop=True)
     rows = pd.DataFrame({name: col.column(subject, name).astype(object).where(lambda v: v.notna(), None) for name in PLAIN})
@@ -56,7 +58,7 @@ def adsl(tables: Mapping[str, pd.DataFrame], facts: Facts, study: StudyDefinitio
     rows["efficacy"] = rows["safety"] & rows["subject"].isin(_assessed(facts))
     rows = _with_patient(rows, tables.get("patient"))
     rows = _with_death(rows, facts, conventions)
-    return _with_disposition(rows, subject, place, conventions)
+    return _with_ends(rows, subject, place, conventions)
 
 
 def arm_of(rows: pd.DataFrame, study: StudyDefinition, conventions: Conventions) -> "pd.Series[Any]":
@@ -93,6 +95,13 @@ def study_day(days: Ints, first: Ints) -> Floats:
     return np.where(known, gap + (gap >= 0), np.nan)
 
 
+def first_dose(rows: pd.DataFrame, adsl: pd.DataFrame) -> Ints:
+    """The day of the first dose of each row's subject, `NO_DAY` where there is none."""
+    at = pd.Index(adsl["subject"]).get_indexer(pd.Index(rows["subject"].astype(object)))
+    days: Ints = np.append(on_days(adsl["first_dose_on"], "mid"), NO_DAY)[at]
+    return days
+
+
 DOSES_A_DAY = {"QD": 1, "BID": 2, "TID": 3, "QID": 4}
 """Doses a day of a record that covers a period, by its frequency (CDISC FREQ)."""
 
@@ -123,22 +132,34 @@ def _with_death(rows: pd.DataFrame, facts: Facts, conventions: Conventions) -> p
     return rows.assign(death_on=on, died=on.notna())
 
 
-ENDINGS = ("STUDY PARTICIPATION", "", "STUDY TREATMENT")
-"""Scopes (DSSCAT) of a disposition event, the one that ends the study first."""
+def _with_ends(rows: pd.DataFrame, subject: pd.DataFrame, place: "pd.Index[Any]", conventions: Conventions) -> pd.DataFrame:
+    """The event that ended the study of each subject, else its treatment; when the study ended, and how the subject stands at the cutoff.
+
+    A recorded end of participation (RFPENDTC) is often the day of the data: only a disposition ends the study, and gives its date.
+    """
+    study, treatment = (endings(subject, place, what, conventions) for what in ("study", "treatment"))
+    has_ended = study["event"].notna()
+    on = col.to_dates(study["on"].where(has_ended, treatment["on"]).to_numpy())
+    return rows.assign(
+        disposition=study["event"].where(has_ended, treatment["event"]),
+        disposition_on=on,
+        ended_on=col.to_dates(study["on"].to_numpy()),
+        state=_state(rows, study["event"], treatment["event"]),
+    )
 
 
-def _with_disposition(rows: pd.DataFrame, subject: pd.DataFrame, place: "pd.Index[Any]", conventions: Conventions) -> pd.DataFrame:
-    """The disposition event that ended the study of each subject, else its treatment."""
-    chosen: dict[int, tuple[tuple[int, int], str, int]] = {}
-    for row, item in nested(subject, "dispositions", place):
-        scope = str(item.get("scope") or "").upper()
-        if str(item.get("category") or "DISPOSITION EVENT").upper() != "DISPOSITION EVENT" or scope not in ENDINGS:
-            continue
-        day = col.day_number(item.get("on"), conventions.partial_date)
-        rank = (-ENDINGS.index(scope), day if day != NO_DAY else -1)
-        if row not in chosen or rank >= chosen[row][0]:
-            chosen[row] = (rank, str(item["event"]), day)
-    ended = [chosen.get(row) for row in range(len(rows))]
-    on = np.array([NO_DAY if end is None else end[2] for end in ended], dtype=np.int64)
-    events = np.array([None if end is None else end[1] for end in ended], dtype=object)
-    return rows.assign(disposition=events, disposition_on=col.to_dates(on))
+def _state(rows: pd.DataFrame, study: "pd.Series[Any]", treatment: "pd.Series[Any]") -> Any:
+    """completed or discontinued, as disposition.csv counts; follow-up, on-treatment or enrolled where the study goes on; else recorded."""
+    enrolled = rows["intention_to_treat"]
+    stands = [
+        enrolled & study.str.upper().eq("COMPLETED"),
+        enrolled & study.notna(),
+        enrolled & treatment.notna(),
+        rows["safety"],
+        enrolled,
+    ]
+    return np.select(
+        [stand.to_numpy(dtype=bool) for stand in stands],
+        ["completed", "discontinued", "follow-up", "on-treatment", "enrolled"],
+        rows["state"].to_numpy(dtype=object),
+    )

@@ -128,6 +128,14 @@ def _report_uncounted(visits: Visits, uncounted: pd.DataFrame, is_target: Bools)
     seen = _named(visits, uncounted.drop_duplicates("mark"))
     unseen = marks[identified & ~is_target & ~np.isin(np.arange(len(marks)), seen["mark"])].reset_index(names="mark")[["mark", "reading"]]
     expected, effect = "a measurement at baseline", "the lesion is left out of the sums"
+    stated = identified & (marks["stated"] == 1).to_numpy()
+    if unseen["reading"].nunique() > 1 and stated.any() and np.isin(np.flatnonzero(stated), unseen["mark"]).all():
+        # one cause, an absent TR or other names of lesions in it, is one finding
+        found, effect = f"{len(unseen)} target lesions that TU identifies, none measured", "they are left out of the sums"
+        visits.readings.findings.add(
+            Finding("lesion-without-baseline", "measurement", None, "lesion", found, "their measurements in TR", effect=effect)
+        )
+        unseen = unseen.iloc[:0]
     for rows in (seen[identified[seen["mark"]]], unseen):
         visits.readings.report(rows, Finding("lesion-without-baseline", "", expected=expected, effect=effect))
     never = seen[~identified[seen["mark"]]]

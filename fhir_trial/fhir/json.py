@@ -44,6 +44,15 @@ def decode(data: bytes | str, place: str = "JSON") -> Any:
         raise InputError([Finding("not-json", place, expected=f"JSON in UTF-8 ({error})")]) from None
 
 
+def is_document(data: bytes) -> bool:
+    """Whether a file begins as an object or a list of JSON does.
+
+    >>> is_document(b'\\xef\\xbb\\xbf {"a": 1}'), is_document(b"<a/>"), is_document(b"")
+    (True, False, False)
+    """
+    return data.removeprefix(_BOM).lstrip().startswith((b"{", b"["))
+
+
 def repeated_keys(data: bytes | str, place: str = "JSON") -> list[Finding]:
     """A finding for each member name that stands twice in one object, of JSON that `decode` reads: it takes the last and says nothing.
 

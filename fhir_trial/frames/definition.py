@@ -68,6 +68,14 @@ class ViewError(InputError):
         self.args = ("; ".join(finding.describe() for finding in self.findings),)
 
 
+def _what(document: Any) -> str:
+    """What a document that is no view seems to be, without its values."""
+    if not isinstance(document, Mapping):
+        return "an array" if isinstance(document, list) else "a value"
+    stated = document.get("resourceType")
+    return stated if isinstance(stated, str) and stated.isalpha() else "an object without them"
+
+
 class _Reader:
     def __init__(self, known: Shapes, fhir: str) -> None:
         self.shapes = known
@@ -80,8 +88,8 @@ class _Reader:
         self.findings.add(Finding(code, f"view {place}".strip(), found=None if found is None else str(found), expected=expected))
 
     def view(self, definition: Any) -> View | None:
-        if not isinstance(definition, Mapping):
-            self.wrong("not-a-view", "", expected="a JSON object")
+        if not isinstance(definition, Mapping) or not {"resource", "select"} & definition.keys():
+            self.wrong("not-a-view", "", _what(definition), "a ViewDefinition: a JSON object with resource and select")
             return None
         self._known_keys(definition, _VIEW_KEYS, "")
         self._version(definition.get("fhirVersion"))

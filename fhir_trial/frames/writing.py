@@ -27,18 +27,27 @@ def write_view(view: AnyView, source: Any, out: str | Path, fhir: str = DEFAULT,
 
     Parquet keeps the column types. CSV: null is an empty cell, a list its JSON, decimals have no padding zeros, and a text that a
     spreadsheet would run as a formula (it begins with = + - @, tab or return and is no number) gets a ' before it, with a finding; NDJSON
-    and Parquet keep such text as it is. The file appears whole or not at all. Raises `UsageError` for another file name.
+    and Parquet keep such text as it is. The file appears whole or not at all. Raises `UsageError` for another file name, or where no file
+    can be of that name.
     """
     path = Path(out)
     writer = _WRITERS.get(path.suffix.lower())
     if writer is None:
         raise UsageError(f"a view is written to {', '.join(_WRITERS)}, not to {path.name}")
+    if not path.parent.is_dir():
+        raise UsageError(f"there is no folder {path.parent} to write {path.name} into")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, expected a file to write")
     run = Run(view, source, fhir, **options)
     schema = run.runner.schema
     part = path.with_name(f".{path.name}.part")
     try:
         rows = writer(part, schema, run.batches(), run.findings)
         part.replace(path)
+    except OSError as error:
+        if error.filename != str(part):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error  # the other name is ours
     finally:
         part.unlink(missing_ok=True)
     return rows

@@ -1,7 +1,10 @@
 """Endpoints under several conventions as a notebook shows them: figures side by side, and changed outcomes of masked subjects."""
 
+from collections.abc import Iterator
+
 import pandas as pd
 
+from fhir_trial.domain.results import EndpointResult, Estimate
 from fhir_trial.endpoints.comparison import Comparison
 from fhir_trial.notebook.marking import BANNER, marked
 from fhir_trial.notebook.masking import Mask
@@ -17,17 +20,19 @@ class ShownComparison:
 
     def figures(self) -> pd.DataFrame:
         """One row an endpoint, estimate and set of conventions: n, counted, value, lower, upper."""
-        names = self.comparison.names()
         rows = [
-            {"endpoint": endpoint, "estimate": e.name, "at": e.at, "conventions": name, "n": r.n, "counted": r.count, "value": e.value,
+            {"endpoint": r.endpoint, "estimate": e.name, "at": e.at, "conventions": name, "n": r.n, "counted": r.count, "value": e.value,
              "lower": e.lower, "upper": e.upper}
-            for endpoint in self.comparison.endpoints
-            for number in range(len(self.comparison.results[0][endpoint].estimates))
-            for name, results in zip(names, self.comparison.results, strict=True)
-            for r in [results[endpoint]]
-            for e in [r.estimates[number]]
+            for name, r, e in self._estimates()
         ]  # fmt: skip
         return marked(pd.DataFrame(rows).astype({"value": float, "lower": float, "upper": float}), self.comparison.synthetic)
+
+    def _estimates(self) -> Iterator[tuple[str, EndpointResult, Estimate]]:
+        """Each estimate of an endpoint under all the conventions, then the next."""
+        for endpoint in self.comparison.endpoints:
+            for number in range(len(self.comparison.results[0][endpoint].estimates)):
+                for name, results in zip(self.comparison.names(), self.comparison.results, strict=True):
+                    yield name, results[endpoint], results[endpoint].estimates[number]
 
     def changes(self) -> pd.DataFrame:
         """One row an outcome that changes: the subject, under which conventions, before, after, and the parameters behind it."""
@@ -48,6 +53,8 @@ class ShownComparison:
         return f"{described}\n{told}{f' [{BANNER}]' if self.comparison.synthetic else ''}"
 
     def _repr_html_(self) -> str:
-        figures: str = pd.DataFrame(self.figures()).to_html(index=False, na_rep="not reached", float_format="{:.4g}".format)
+        rows = [[r.endpoint, r.label_of(e), name, r.n, r.count, *e.words()] for name, r, e in self._estimates()]
+        columns = ["endpoint", "estimate", "conventions", "n", "counted", "value", "lower", "upper"]
+        figures: str = marked(pd.DataFrame(rows, columns=columns), self.comparison.synthetic).to_html(index=False)
         changes: str = pd.DataFrame(self.changes()).to_html(index=False)
         return f"{f'<p><b>{BANNER}</b></p>' if self.comparison.synthetic else ''}{figures}{changes}"

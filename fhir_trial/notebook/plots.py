@@ -95,6 +95,6 @@ def _curve(result: EndpointResult) -> pd.DataFrame:
 
 
 def _median(median: Estimate, level: str) -> str:
-    figures = ["not reached" if v is None else f"{v:.4g}" for v in (median.value, median.lower, median.upper)]
+    figures = median.words()
     unit = f" {median.unit}" if median.unit and median.value is not None else ""
     return f"median {figures[0]}{unit} ({level} CI {figures[1]} to {figures[2]})"

@@ -8,7 +8,7 @@ import pandas as pd
 
 from fhir_trial.endpoints.analyse import Results
 from fhir_trial.endpoints.safety import ANY, TOTAL
-from fhir_trial.errors import UsageError, require
+from fhir_trial.errors import NoSuchName, require
 from fhir_trial.notebook.marking import BANNER, marked
 from fhir_trial.notebook.masking import Mask
 
@@ -100,9 +100,9 @@ class ShownReports(Mapping[str, ShownReport]):
         self._mask = mask
 
     def __getitem__(self, name: str) -> ShownReport:
-        """The report of that name; `UsageError` names those there are."""
+        """The report of that name; `NoSuchName`, a KeyError, names those there are."""
         if name not in set(self):
-            raise UsageError(f"there is no report {name}: there are {', '.join(self)}")
+            raise NoSuchName("report", name, self)
         return ShownReport(name, self._results, self._mask)
 
     def __iter__(self) -> Iterator[str]:

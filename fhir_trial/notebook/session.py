@@ -60,22 +60,15 @@ class ShownResult:
 
     def __repr__(self) -> str:
         """The endpoint and its figures."""
-        figures = "; ".join(f"{e.name}{_at(e)} {_shown(e)}" for e in self.result.estimates)
+        figures = "; ".join(f"{self.result.label_of(e)} {_shown(e)}" for e in self.result.estimates)
         mark = f" [{BANNER}]" if self.result.synthetic else ""
         arm = f", {self.result.arm}" if self.result.arm else ""
         return f"{self.result.endpoint}{arm}: n = {self.result.n}, {self.result.count} counted; {figures}{mark}"
 
 
-def _at(estimate: Estimate) -> str:
-    return f" at {estimate.at} {estimate.at_unit}" if estimate.at is not None else ""
-
-
-def _number(value: float | None) -> str:
-    return "not reached" if value is None else f"{value:.4g}"
-
-
 def _shown(estimate: Estimate) -> str:
-    return f"{_number(estimate.value)} ({_number(estimate.lower)} to {_number(estimate.upper)})"
+    value, lower, upper = estimate.words()
+    return f"{value} ({lower} to {upper})" if lower else value
 
 
 class ShownResults(Mapping[str, ShownResult]):
@@ -104,7 +97,7 @@ class ShownResults(Mapping[str, ShownResult]):
         return self.results.conventions
 
     def summary(self) -> pd.DataFrame:
-        """One row an estimate: endpoint, estimate, n, counted, value, lower, upper."""
+        """One row an estimate: endpoint, estimate, n, counted, value, lower, upper; in a study of several arms each arm's too."""
         return marked(endpoint_table(self.results), self.results.synthetic)
 
     @property
@@ -129,12 +122,11 @@ class ShownResults(Mapping[str, ShownResult]):
         great: Any = require("great_tables", "notebook")
         figures = ["value", "lower", "upper"]
         # A name of its own for each table would make every run of a notebook differ from the last.
-        table: great_tables.GT = great.GT(endpoint_table(self.results), id=f"endpoints-{self.results.study}")
+        table: great_tables.GT = great.GT(endpoint_table(self.results, in_words=True), id=f"endpoints-{self.results.study}")
         return (
             table.tab_header(title=f"Endpoints of {self.results.study}", subtitle=BANNER if self.results.synthetic else None)
             .tab_spanner(label=f"{100 * float(self.results.conventions.level):.4g} % interval", columns=["lower", "upper"])
-            .fmt(_number, columns=figures)
-            .sub_missing(columns=figures, missing_text=_number(None))
+            .cols_align("right", columns=figures)
             .tab_source_note(f"Conventions: {self.results.conventions.describe()}")
         )
 
@@ -155,21 +147,24 @@ class ShownResults(Mapping[str, ShownResult]):
         return "\n".join([*(repr(self[name]) for name in self), f"Conventions: {self.conventions.describe()}"])
 
     def _repr_html_(self) -> str:
-        html: str = self.summary().to_html(index=False, na_rep="not reached", float_format="{:.4g}".format)
+        html: str = marked(endpoint_table(self.results, in_words=True), self.results.synthetic).to_html(index=False)
         told = f"{html}<p>Conventions: {escape(self.conventions.describe())}</p>"
         return f"<p><b>{BANNER}</b></p>{told}" if self.results.synthetic else told
 
 
-def endpoint_table(results: Results) -> pd.DataFrame:
-    """One row an estimate of each endpoint: endpoint, estimate, n, counted, value, lower, upper, unit; empty is not reached."""
+def endpoint_table(results: Results, in_words: bool = False) -> pd.DataFrame:
+    """One row an estimate of each endpoint: endpoint, estimate, n, counted, value, lower, upper, unit; an empty figure is not known.
+
+    In a study of several arms `arm` comes second, "all" being everyone. `in_words` gives figures as text, which says why one is missing.
+    """
     rows = [
-        {"endpoint": r.endpoint, "estimate": f"{e.name}{_at(e)}", "n": r.n, "counted": r.count, "value": e.value, "lower": e.lower,
-         "upper": e.upper, "unit": e.unit or ""}
-        for r in results.values()
+        [r.endpoint, r.arm or "all", r.label_of(e), r.n, r.count, *(e.words() if in_words else (e.value, e.lower, e.upper)), e.unit or ""]
+        for r in results.of_everyone_and_arms()
         for e in r.estimates
-    ]  # fmt: skip
-    columns = ["endpoint", "estimate", "n", "counted", "value", "lower", "upper", "unit"]
-    return pd.DataFrame(rows, columns=columns).astype({"value": float, "lower": float, "upper": float})
+    ]
+    columns = ["endpoint", "arm", "estimate", "n", "counted", "value", "lower", "upper", "unit"]
+    table = pd.DataFrame(rows, columns=columns) if results.by_arm else pd.DataFrame(rows, columns=columns).drop(columns="arm")
+    return table if in_words else table.astype({"value": float, "lower": float, "upper": float})
 
 
 class Trial:
@@ -192,7 +187,8 @@ class Trial:
     def table(self, name: str, lineage: bool = False) -> pd.DataFrame:
         """The table of an entity (`therapy`) or of a repeat (`subject_dispositions`), with study days, cycles and labels.
 
-        With `lineage` each row says which `resource` it was read from, in which `version`; `resource` opens it. A `UsageError` lists all.
+        Study days count from the first dose, day 1. With `lineage` each row says which `resource` it was read from, in which `version`;
+        `resource` opens it. A `UsageError` lists all.
         What stood in a source's own columns may name its subject: it is shown only where subjects are.
         """
         data = self._opened.data

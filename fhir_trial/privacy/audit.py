@@ -11,7 +11,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,8 +104,19 @@ class AuditLog:
         """All entries, oldest first; none where there is no log."""
         if not self.path.exists():
             return []
+        self._refuse_other_files()
         with self._open() as db:
             return [Entry(*row) for row in db.execute("SELECT number, at, who, what, details, hash FROM entry ORDER BY number")]
+
+    def _refuse_other_files(self) -> None:
+        """`ConfigurationError` for a file that is no log: opening it as one would write into it."""
+        try:
+            with closing(sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True, timeout=30)) as db:
+                is_log = db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'entry'").fetchone()
+        except sqlite3.Error as error:
+            raise of_database(str(self.path), "the audit log cannot be used", error) from None
+        if not is_log:
+            raise ConfigurationError(f"{self.path} is no audit log: it has no entries' table")
 
     def verify(self, head: str | None = None) -> list[Finding]:
         """What is wrong with the chain; `head` is a hash that was noted before, and must still be in it."""

@@ -6,8 +6,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from fhir_trial.errors import Findings, UsageError
-from fhir_trial.fhir.json import decode
+from fhir_trial.errors import Finding, Findings, InputError, UsageError, no_file
+from fhir_trial.fhir.json import decode, is_document
 from fhir_trial.registry.ctgov_json import read_json, write_json
 from fhir_trial.registry.posted import PostedRecord
 from fhir_trial.registry.prs_reading import read_prs
@@ -53,16 +53,22 @@ class Change:
         return f"{self.path}: {before} -> {after}"
 
 
+RECORD = "a record: ClinicalTrials.gov v2 JSON, or PRS XML"
+
+
 def is_xml(data: bytes) -> bool:
     """Whether a file looks like XML, in UTF-8 or UTF-16."""
     return data[:16].lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n").startswith(b"<")
 
 
 def bytes_of(path: Path) -> bytes:
-    """A file's bytes; `UsageError` where there is no such file."""
+    """A file's bytes; `UsageError` where there is no such file, `InputError` where it is neither XML nor JSON."""
     if not path.is_file():
-        raise UsageError(f"there is no file {path}")
-    return path.read_bytes()
+        raise no_file(path, RECORD)
+    data = path.read_bytes()
+    if not is_xml(data) and not is_document(data):
+        raise InputError([Finding("no-record", path.name, found="neither XML nor JSON" if data.strip() else "nothing", expected=RECORD)])
+    return data
 
 
 def read_record(data: bytes, place: str, findings: Findings) -> PostedRecord:

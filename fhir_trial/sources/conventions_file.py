@@ -37,5 +37,10 @@ def chosen_conventions(study: StudyDefinition, name: Named | None = None, settin
     if path.suffix.lower() not in ENDINGS and not path.is_file():
         return for_study(study, str(name), settings)
     if not path.is_file():
-        raise UsageError(f"there is no file of conventions {path}")
-    return Conventions.from_dict(parse_yaml(path)).with_settings(settings or {})
+        raise UsageError(f"there is no file of conventions {path}{', which is a folder' if path.is_dir() else ''}")
+    document = parse_yaml(path)
+    try:
+        given = Conventions.from_dict(document)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+    return given.with_settings(settings or {})

@@ -17,9 +17,9 @@ Row = dict[str, str]
 
 def read_odm_data(path: Path, study: StudyDefinition, on_error: OnError = "keep") -> TrialData:
     """The trial data of an ODM file; raises as `read_odm` and `read_sdtm` do, and `UsageError` for a study without a table of items."""
+    file = read_odm(path)
     if not study.sources.odm_items:
         raise UsageError(f"study {study.id} says not where ODM's items stand in SDTM: give odm-items.csv in the folder beside its file")
-    file = read_odm(path)
     frames = odm_frames(file.items(), study, path.name, file.findings)
     data = read_sdtm(frames, study, on_error="keep")
     findings = Findings([*file.findings, *data.findings])

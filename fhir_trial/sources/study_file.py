@@ -50,7 +50,7 @@ def _find(path_or_id: str | Path) -> Path:
     path = Path(path_or_id)
     if path.suffix in (".yaml", ".yml") or path.is_file():
         if not path.is_file():
-            raise UsageError(f"there is no study file {path}")
+            raise UsageError(f"there is no study file {path}{', which is a folder' if path.is_dir() else ''}")
         return path
     if str(path_or_id) in known_studies():
         return data_dir("studies") / f"{path_or_id}.yaml"
@@ -97,7 +97,7 @@ def _schema_findings(document: Any, place: str) -> Iterator[Finding]:
 def _all_schema_findings(document: Any, place: str) -> Iterator[Finding]:
     for error in _validator().iter_errors(document):
         member = ".".join(str(step) for step in error.absolute_path)
-        found = str(error.instance) if isinstance(error.instance, str) else None
+        found = error.instance if isinstance(error.instance, str) else "nothing" if error.instance is None else None
         yield Finding("study-file", place, field=member or None, found=found, expected=_expected(error))
 
 

@@ -9,8 +9,8 @@ import msgspec
 import yaml
 
 from fhir_trial.domain.study import StudyDefinition
-from fhir_trial.errors import Finding, Findings, InputError, UsageError, not_carried
-from fhir_trial.fhir.json import decode, repeated_keys
+from fhir_trial.errors import Finding, Findings, InputError, no_file, not_carried
+from fhir_trial.fhir.json import decode, is_document, repeated_keys
 from fhir_trial.sources import ctgov, prs, usdm
 from fhir_trial.sources.odm import read_odm
 from fhir_trial.sources.safe_xml import read_tree
@@ -42,16 +42,22 @@ class Imported:
         return msgspec.convert(self.members, StudyDefinition, strict=False)
 
 
+FORMATS = "a ClinicalTrials.gov v2 record (protocolSection), a study in USDM v4 (study.versions), PRS XML or ODM-XML"
+
+
 def import_study(path: Path) -> Imported:
     """The study of a file: ClinicalTrials.gov v2 or USDM v4 JSON, PRS XML or ODM-XML 1.3.
 
     Raises `UsageError` where there is no such file, and `InputError` for a file of any other kind.
     """
     if not path.is_file():
-        raise UsageError(f"there is no file {path}")
+        raise no_file(path, FORMATS)
     data = path.read_bytes()
     if data[:8].lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n").startswith(b"<"):  # in UTF-8 or UTF-16
         return _of_xml(path)
+    if not is_document(data):
+        found = "neither XML nor JSON" if data.strip() else "nothing"
+        raise InputError([Finding("unknown-format", path.name, found=found, expected=FORMATS)])
     findings = Findings()
     document = decode(data, path.name)
     findings.extend(repeated_keys(data, path.name))
@@ -60,8 +66,7 @@ def import_study(path: Path) -> Imported:
     for kind in KINDS:
         if kind.is_kind(document):
             return _imported(Taking(path.name, _single(document, path.name), findings), kind)
-    expected = "a ClinicalTrials.gov v2 record (protocolSection), a study in USDM v4 (study.versions), PRS XML or ODM-XML"
-    raise InputError([Finding("unknown-format", path.name, expected=expected)])
+    raise InputError([Finding("unknown-format", path.name, found="JSON of another kind", expected=FORMATS)])
 
 
 @dataclass(frozen=True)

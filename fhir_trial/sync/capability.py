@@ -8,6 +8,7 @@ from typing import Any, Literal
 from fhir_trial.errors import ConfigurationError
 from fhir_trial.fhir.http import Exchange, Request
 from fhir_trial.fhir.versions import version
+from fhir_trial.sync.failures import AnswerError, BadAnswer, ForeignLink, WrongBaseUrl
 from fhir_trial.sync.profile import GENERIC, Identity, Profile, named, recognise
 from fhir_trial.sync.search import ask
 
@@ -97,9 +98,10 @@ class ServerInfo:
 def discover(base_url: str, research_store: bool = False, fhir: str | None = None, profile: str | None = None) -> Exchange[ServerInfo]:
     """Ask a server for its CapabilityStatement; `fhir` (r4, r5) is what it must speak, if given, else a `ConfigurationError`.
 
-    `profile` says what kind of server it is; without it the kind is recognised.
+    What is at the base URL and no FHIR server is a `ConfigurationError` too. `profile` says what kind of server it is; without it the kind
+    is recognised.
     """
-    statement = yield from ask(Request("GET", "metadata"), "CapabilityStatement")
+    statement = yield from _statement(base_url)
     rest = next(_objects(statement.get("rest")), {})
     software = statement.get("software")
     info = ServerInfo(
@@ -113,6 +115,20 @@ def discover(base_url: str, research_store: bool = False, fhir: str | None = Non
     if fhir is not None and info.fhir_version != version(fhir).number:
         raise ConfigurationError(f"the server speaks FHIR {info.fhir_version}, expected {version(fhir).number} ({fhir})")
     return info.as_kind(named(profile) if profile else _kind(info))
+
+
+NOT_HERE = frozenset({404, 405, 410})
+"""Statuses by which a server says that there is no FHIR at this base URL."""
+
+
+def _statement(base_url: str) -> Exchange[dict[str, Any]]:
+    """The CapabilityStatement; a `WrongBaseUrl` where the base URL leads to something else."""
+    try:
+        return (yield from ask(Request("GET", "metadata"), "CapabilityStatement"))
+    except (AnswerError, BadAnswer, ForeignLink) as error:
+        if isinstance(error, AnswerError) and error.status not in NOT_HERE:
+            raise
+        raise WrongBaseUrl(f"{base_url}/metadata", str(error).removeprefix("GET metadata: ")) from error
 
 
 def _shown(name: Any) -> str:

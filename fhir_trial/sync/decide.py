@@ -67,7 +67,8 @@ class Choices:
     def __post_init__(self) -> None:
         """Refuse another word."""
         if not {self.prefer, *self.settled.values()} <= {None, "source", "server"}:
-            raise UsageError("prefer: expected source or server")
+            told = next(word for word in (self.prefer, *self.settled.values()) if word not in (None, "source", "server"))
+            raise UsageError(f"prefer: found {told!r}, expected source or server")
 
     def of(self, place: str) -> Side | None:
         """What was chosen for one resource."""

@@ -6,7 +6,8 @@ ServerError
 ├── Incomplete     a search's pages cannot be shown to be complete and without repeats
 └── ForeignLink    the server pointed outside of itself; nothing was sent there
 ConfigurationError
-└── SignInRefused  401 or 403
+├── SignInRefused  401 or 403
+└── WrongBaseUrl   there is no FHIR server at the base URL
 Unreachable
 └── Interrupted    one exchange broke on the way: whether the server acted is unknown
     ├── NotConnected  it did not: nothing was sent
@@ -81,6 +82,16 @@ class SignInRefused(ConfigurationError):
         self.status = response.status
         why = "the token is missing, wrong or expired" if response.status == 401 else "the token does not allow it"
         super().__init__(f"{request.method} {resource_type(request.url)}: {response.status}, {why}")
+
+
+class WrongBaseUrl(ConfigurationError):
+    """What the configuration calls a server's base URL is none."""
+
+    def __init__(self, asked: str, answer: str) -> None:
+        """Say what was asked for and what came."""
+        super().__init__(
+            f"GET {asked}: {answer}, expected a CapabilityStatement: check the base URL, which ends where resource types begin"
+        )
 
 
 def resource_type(url: str) -> str:

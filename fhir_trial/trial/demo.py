@@ -25,7 +25,7 @@ from fhir_trial.sources.study_file import load_study
 from fhir_trial.sync.folder import write_folder
 from fhir_trial.sync.journal import Journal
 from fhir_trial.trial.apart import by_type
-from fhir_trial.trial.changes import Change, changes
+from fhir_trial.trial.changes import Changes, changes
 from fhir_trial.trial.connection import Connection, connect, connect_embedded
 from fhir_trial.trial.derived import Source, write_endpoints
 from fhir_trial.trial.exchange import pull_study, push_all
@@ -56,7 +56,7 @@ class Demo:
     folder: Path
     sent: int
     written: int
-    changed: list[Change]
+    changes: Changes
     findings: list[Finding]
     paths: dict[str, Path] = field(default_factory=dict)
 
@@ -144,7 +144,7 @@ def _publish(data: TrialData, results: Results, fhir: str, connection: Connectio
 
 def _write_outputs(
     folder: Path, outputs: dict[str, str], data: TrialData, results: Results, study: StudyDefinition, findings: Findings
-) -> list[Change]:
+) -> Changes:
     """The endpoint files, the registry record and the findings; what changed against the files of the run before."""
     before = {name: (folder / "endpoints" / name).read_text("utf-8") for name in outputs if (folder / "endpoints" / name).exists()}
     source = Source(folder / "sdtm", study.id) if (folder / "sdtm").is_dir() else None

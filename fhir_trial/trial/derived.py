@@ -12,13 +12,16 @@ import msgspec
 
 from fhir_trial.domain.tables import TrialData
 from fhir_trial.endpoints.analyse import Results
-from fhir_trial.endpoints.outputs import files
+from fhir_trial.endpoints.outputs import files, findings_table
 from fhir_trial.errors import Finding, Findings
 from fhir_trial.fhir.json import decode, encode
 from fhir_trial.trial.digest import data_digest
 
 LOCK = "lock.json"
 """The file in which the results of a folder are frozen."""
+
+FINDINGS = "findings.csv"
+"""The file of everything that was noticed. It quotes the data and is no result: no lock holds it."""
 
 INPUTS = "inputs.json"
 """The file that says what the others of its folder were derived from."""
@@ -43,7 +46,7 @@ class Source:
 
 
 def write_endpoints(folder: Path, results: Results, data: TrialData, source: Source | None = None) -> dict[str, str]:
-    """Write every file of `results` into `folder`, and `INPUTS`; give back the texts of the results by file name.
+    """Write every file of `results` into `folder`, `FINDINGS` and `INPUTS`; give back the texts of the results by file name.
 
     `InputError`, and nothing is written, where the folder holds a lock of other results.
     """
@@ -53,6 +56,8 @@ def write_endpoints(folder: Path, results: Results, data: TrialData, source: Sou
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    noticed = findings_table([*data.findings, *results.findings], results.synthetic)
+    (folder / FINDINGS).write_text(noticed, encoding="utf-8", newline="\n")
     (folder / INPUTS).write_bytes(pretty(inputs(texts, data, _told(source, folder))))
     return texts
 

@@ -13,7 +13,7 @@ from typing import Any
 from fhir_trial.domain.entities import When
 from fhir_trial.endpoints.analyse import analyse, with_subgroups
 from fhir_trial.endpoints.conventions import Conventions
-from fhir_trial.errors import Finding, Findings, InputError, UsageError
+from fhir_trial.errors import Finding, Findings, InputError, UsageError, no_folder
 from fhir_trial.fhir.json import decode, encode
 from fhir_trial.trial.derived import INPUTS, LOCK, found_source, pretty, read_inputs, refuse_locked, text_digest, write_endpoints
 from fhir_trial.trial.digest import data_digest
@@ -65,7 +65,7 @@ def lock(folder: Path, cutoff: str | None = None, out: Path | None = None) -> Lo
 def _checked_inputs(folder: Path) -> Any:
     """What the folder's results were derived from; every file must be as it was written."""
     if not folder.is_dir():
-        raise UsageError(f"{folder} is no folder")
+        raise no_folder(folder, "a folder that `endpoints` wrote")
     told = read_inputs(folder)
     if not isinstance(told, dict) or not {"schema", "study", "snapshot", "versions", "files"} <= told.keys():
         expected = f"a folder that `endpoints` wrote, with {INPUTS}"

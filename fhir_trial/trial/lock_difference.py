@@ -99,18 +99,18 @@ def difference(first: Lock, other: Lock) -> LockDifference:
 def _said(first: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[Change]:
     """Where what the locks rest on differs; departures follow from the conventions."""
     for name in (name for name in HEAD if name != "departures"):
-        before, after = _leaves(first[name], (name,)), _leaves(other[name], (name,))
+        before, after = leaves(first[name], (name,)), leaves(other[name], (name,))
         for path in sorted(before.keys() | after.keys()):
             if before.get(path) != after.get(path):
                 yield Change(None, (), ".".join(path), before.get(path), after.get(path))
 
 
-def _leaves(value: Any, path: Key = ()) -> dict[Key, str]:
+def leaves(value: Any, path: Key = ()) -> dict[Key, str]:
     """Every plain value under `path`; of the items of a list, one that says its time or arm by that."""
     if isinstance(value, dict):
-        return {leaf: text for name, item in value.items() for leaf, text in _leaves(item, (*path, name)).items()}
+        return {leaf: text for name, item in value.items() for leaf, text in leaves(item, (*path, name)).items()}
     if isinstance(value, list):
-        return {leaf: text for number, item in enumerate(value) for leaf, text in _leaves(item, (*path, _label(item, number))).items()}
+        return {leaf: text for number, item in enumerate(value) for leaf, text in leaves(item, (*path, _label(item, number))).items()}
     return {path: "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)}
 
 
@@ -166,7 +166,7 @@ def _cells(name: str, before: Mapping[Key, Row], after: Mapping[Key, Row], behin
 
 
 def _figures(before: Any, after: Any, behind: "_Behind") -> Iterator[Change]:
-    old, new = (_leaves({name: value for name, value in summary.items() if name not in TOLD}) for summary in (before, after))
+    old, new = (leaves({name: value for name, value in summary.items() if name not in TOLD}) for summary in (before, after))
     for path in [*old, *(path for path in new if path not in old)]:
         if old.get(path) != new.get(path):
             yield Change(SUMMARY, (), ".".join(path), old.get(path), new.get(path), behind.figure(path))

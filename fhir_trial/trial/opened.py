@@ -8,8 +8,8 @@ from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.domain.tables import TrialData
 from fhir_trial.endpoints.analyse import Results, analyse
 from fhir_trial.endpoints.conventions import Conventions
-from fhir_trial.errors import ConfigurationError, Findings, UsageError
-from fhir_trial.fhir.versions import DEFAULT
+from fhir_trial.errors import ConfigurationError, Findings, UsageError, no_folder
+from fhir_trial.fhir.versions import DEFAULT, version
 from fhir_trial.progress import Progress, silent
 from fhir_trial.sources.odm_rows import read_odm_data
 from fhir_trial.sources.sdtm.read import OnError, read_sdtm
@@ -24,6 +24,8 @@ from fhir_trial.trial.exchange import pull_study, push_all
 from fhir_trial.trial.folder_reading import is_fhir_folder, read_resources
 from fhir_trial.trial.publish import result_resources
 from fhir_trial.trial.resources import from_resources
+
+SOURCE = "a folder of SDTM domains or of FHIR"
 
 
 def folder_study(folder: Path, asked: str | Path | None) -> StudyDefinition:
@@ -50,8 +52,10 @@ def read_source(
     """
     if folder.suffix.lower() == ".xml" and folder.is_file() and study is not None:
         return read_odm_data(folder, load_study(study), on_error)
+    if fhir is not None:
+        version(fhir)  # a version that is not known is said of any folder, though SDTM has none
     if not folder.is_dir():
-        raise UsageError(f"{folder} is no folder")
+        raise no_folder(folder, SOURCE)
     definition = folder_study(folder, study)
     if not is_fhir_folder(folder):
         return read_sdtm(folder, definition, on_error, domains)
@@ -78,7 +82,7 @@ class OpenTrial:
                 self._data = from_resources(pull_study(self.study.id, connection, progress), self.study, self.fhir)
         elif self.folder is not None:
             if not self.folder.exists():
-                raise UsageError(f"{self.folder} is no folder")
+                raise no_folder(self.folder, SOURCE)
             fhir = self.fhir if is_fhir_folder(self.folder) else None
             self._data = read_source(self.folder, self.study.id, fhir)
         return self.data

@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from fhir_trial.errors import ConfigurationError, UsageError
+from fhir_trial.errors import ConfigurationError, no_folder
 from fhir_trial.privacy.audit import FILE_NAME as AUDIT
 from fhir_trial.sync.folder import MANIFEST, read_manifest
 from fhir_trial.sync.journal import FOLDER as STATE
@@ -29,7 +29,7 @@ class Stored:
 def stored(folder: Path) -> Stored:
     """What stands in a folder, looked at file by file; UsageError for no folder, InputError for a manifest that cannot be read."""
     if not folder.is_dir():
-        raise UsageError(f"{folder} is no folder")
+        raise no_folder(folder, "a folder of data that fhir-trial wrote")
     everything = sorted(path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
     ours = set(_ours(folder)) & set(everything)
     kept = tuple(path for path in everything if path.parent.name == STATE and path.name.startswith(AUDIT))

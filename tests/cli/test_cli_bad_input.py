@@ -1,8 +1,10 @@
 """Bad input: all of it reported together with file, row, field, found and expected; good rows kept or the run refused; exit codes."""
 
+import csv
 import json
 import random
 import re
+from pathlib import Path
 
 import pytest
 from loop_runs import STUDY
@@ -181,7 +183,7 @@ def test_an_output_that_cannot_be_written_is_one_line(command, sdtm, tmp_path):
     (tmp_path / "taken").write_text("a file")
     said = command("endpoints", sdtm, "--study", STUDY, "--out", tmp_path / "taken")
     assert said.code == 2
-    assert said.err.splitlines()[-1].endswith("taken: File exists")
+    assert said.err.splitlines()[-1].endswith("taken is a file, expected a folder to write into")
 
 
 @pytest.mark.parametrize(("domain", "column"), [("ex", "EXDOSE"), ("ex", "EXSTDTC"), ("ae", "AEDECOD"), ("ae", "AESTDTC"), ("tr", "TRDTC")])
@@ -192,3 +194,24 @@ def test_a_column_that_endpoints_rest_on_is_named_with_what_follows_where_a_file
     (found,) = [f for f in findings if f["code"] == "missing-column"]
     assert (found["place"], found["field"], found["expected"]) == (f"{domain}.csv", column, f"the column {column}")
     assert found["effect"]
+
+
+def test_more_findings_than_a_screen_holds_are_all_in_the_file_and_in_json(command, spoiled):
+    """The screen names the worst fifty and where the others stand."""
+    for domain, variable in (("tr", "TRSTRESU"), ("ae", "AESTDTC"), ("ex", "EXSTDTC"), ("vs", "VSDTC")):
+        for number in range(1, len((spoiled / f"{domain}.csv").read_text("utf-8").splitlines())):
+            change(spoiled, domain, number, **{variable: "2023-02-30"})
+    said = command("endpoints", spoiled, "--study", STUDY, "--out", "out")
+    assert said.code == 1
+    (more,) = [line for line in said.err.splitlines() if line.startswith("... and ")]
+    assert more.endswith(f" more: all are in {Path('out') / 'findings.csv'}")
+    listed = list(csv.DictReader((Path("out") / "findings.csv").read_text("utf-8").splitlines()))
+    report = json.loads(command("endpoints", spoiled, "--study", STUDY, "--out", "out", "--json").out)["findings"]
+    assert len(listed) == len(report) == 50 + int(more.split()[2])
+    assert listed[0]["SEVERITY"] == "error"
+    assert {row["SYNTHETIC"] for row in listed} == {"Y"}
+    said = command("to-fhir", spoiled, "--study", STUDY, "--out", "fhir")
+    assert [line for line in said.err.splitlines() if line.endswith(" more: --json shows all")]
+    refused = command("endpoints", spoiled, "--study", STUDY, "--out", "out", "--on-error", "refuse", "--json")
+    assert refused.code == 1
+    assert len(json.loads(refused.out)["findings"]) > 50

@@ -176,3 +176,11 @@ def test_pull_by_export_and_what_changed_since(command, folder, access, tmp_path
     assert command("pull", *reading, "--since", "last", "--out", "nothing").code == 2
     assert command("pull", *reading, "--bulk", "--poll-limit", "0", "--out", "x").code == 2
     assert command("pull", *reading, "--profile", "epic-like", "--out", "x").code == 2
+
+
+@pytest.mark.parametrize("arguments", [("doctor",), ("pull", "--out", "p"), ("sync", "FOLDER")])
+def test_a_wrong_base_path_is_a_matter_of_configuration(command, folder, access, arguments):
+    wrong = access[1].removesuffix("/fhir") + "/wrong"
+    said = command(*(folder if name == "FOLDER" else name for name in arguments), "--server", wrong, *ACCESS)
+    assert said.code == 3
+    assert said.err.startswith(f"fhir-trial: GET {wrong}/metadata: the server answered 404, expected a CapabilityStatement")

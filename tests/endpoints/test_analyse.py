@@ -4,18 +4,22 @@ import csv
 import dataclasses
 import io
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from fhir_trial.domain.entities import AdverseEvent, Dose, Patient, Response, Subject, When
+from fhir_trial.domain.entities import AdverseEvent, Disposition, Dose, Patient, Response, Subject, When
 from fhir_trial.domain.study import ArmDefinition, EndpointDefinition, ReadingTime, Sponsor, StudyDefinition
 from fhir_trial.domain.tables import TrialData, to_table
 from fhir_trial.endpoints import outputs
 from fhir_trial.endpoints.analyse import Results, analyse
 from fhir_trial.endpoints.conventions import preset
 from fhir_trial.endpoints.report_columns import REPORT_FILES
+from fhir_trial.errors import UsageError
+from fhir_trial.notebook.session import endpoint_table
+from fhir_trial.trial.tables import trial_table
 
 STUDY = StudyDefinition(
     id="X",
@@ -228,3 +232,116 @@ def test_the_cutoff_that_the_data_state_is_in_force() -> None:
 def test_a_cutoff_that_names_a_month_sees_the_whole_of_it() -> None:
     found = analyse(dataclasses.replace(trial(), data_cutoff=When("2023-02")), preset("protocol"))
     assert found.conventions.data_cutoff == "2023-02-28"
+
+
+def _ended(name: str, *events: tuple[str, str, str | None]) -> Subject:
+    """A subject of arm A whose record says off study until the cutoff, with these disposition events: name, scope, day."""
+    return Subject(
+        study="X",
+        subject=name,
+        state="completed",
+        arm_planned="A",
+        enrolled_on=When("2023-01-01"),
+        first_dose_on=When("2023-01-02"),
+        ended_on=When("2023-06-30"),
+        dispositions=tuple(
+            Disposition(sequence=n, event=event, category="DISPOSITION EVENT", scope=scope, on=When(on) if on else None)
+            for n, (event, scope, on) in enumerate(events, 1)
+        ),
+    )
+
+
+def test_state_and_end_of_study_are_those_of_the_participant_flow() -> None:
+    stopped, study = ("PROGRESSIVE DISEASE", "STUDY TREATMENT", "2023-02-01"), "STUDY PARTICIPATION"
+    people = [
+        _ended("D1", stopped, ("DEATH", study, "2023-03-01")),
+        _ended("L1", stopped, ("LOST TO FOLLOW-UP", study, "2023-03-02")),
+        _ended("C1", stopped, ("COMPLETED", study, "2023-03-03")),
+        _ended("F1", stopped),
+        _ended("T1"),
+        _ended("X1", stopped, ("DEATH", study, "2023-07-01")),  # after the cutoff
+        _ended("W1", ("ADVERSE EVENT", study, None)),
+    ]
+    results = analyse(trial(subject=to_table(people, Subject)), preset("protocol").with_settings({"data_cutoff": "2023-06-30"}))
+    written = outputs.files(results)
+    rows = {row["USUBJID"]: (row["STATE"], row["EOSDT"], row["DSDECOD"]) for row in csv.DictReader(io.StringIO(written["adsl.csv"]))}
+    assert rows == {
+        "D1": ("discontinued", "2023-03-01", "DEATH"),
+        "L1": ("discontinued", "2023-03-02", "LOST TO FOLLOW-UP"),
+        "C1": ("completed", "2023-03-03", "COMPLETED"),
+        "F1": ("follow-up", "", "PROGRESSIVE DISEASE"),
+        "T1": ("on-treatment", "", ""),
+        "X1": ("follow-up", "", "PROGRESSIVE DISEASE"),
+        "W1": ("discontinued", "", "ADVERSE EVENT"),
+    }
+    flow = {
+        row["STAGE"]: int(row["SUBJECTS"])
+        for row in csv.DictReader(io.StringIO(written["disposition.csv"]))
+        if row["ARM"] == "TOTAL" and not row["REASON"]
+    }
+    states = [state for state, _, _ in rows.values()]
+    assert flow["study completed"] == states.count("completed")
+    assert flow["study discontinued"] == states.count("discontinued")
+    assert flow["study ongoing"] == len(people) - states.count("completed") - states.count("discontinued")
+
+
+def test_an_end_that_no_disposition_tells_of_is_said() -> None:
+    results = analyse(trial(subject=to_table([_ended("T1"), _ended("T2")], Subject)), preset("protocol"))
+    found = next(f for f in results.findings if f.code == "end-without-event")
+    assert (found.found, found.effect) == ("2 subjects off study", "for them the study counts as ongoing")
+
+
+def test_milestones_without_a_category_end_nothing() -> None:
+    events = (Disposition(sequence=1, event="ENROLLED", on=When("2023-01-01")),)
+    subject = Subject(study="X", subject="S9", state="enrolled", enrolled_on=When("2023-01-01"), dispositions=events)
+    row = analyse(trial(subject=to_table([subject], Subject)), preset("protocol")).adsl.iloc[0]
+    assert (row["state"], row["disposition"]) == ("enrolled", None)
+
+
+def test_study_days_of_responses_are_those_of_the_trials_tables(results: Results) -> None:
+    """Time zero of the endpoints is another day (enrolment): ADY counts from the first dose like every other study day."""
+    recorded = trial_table(trial(), "response").to_pylist()
+    known = {(row["subject"], row["visit"]): row["day"] for row in recorded}
+    rows = list(csv.DictReader(io.StringIO(outputs.files(results)["adrs.csv"])))
+    assert {(row["USUBJID"], row["VISIT"]): int(row["ADY"]) for row in rows if row["PARAMCD"] == "OVR"} == known
+    assert known["S1", "V1"] == 20
+
+
+def test_figures_say_in_words_why_they_are_missing(results: Results) -> None:
+    words = {(name, result.label_of(e)): e.words() for name, result in results.items() for e in result.estimates}
+    assert words["PFS", "log_rank_p"][1:] == ("", "")
+    assert words["PFS", "median"] == ("40", "20", "not reached")
+    assert words["PFS", "rate at 10 months"] == ("not estimable",) * 3
+    assert words["TTR", "follow_up_median"] == ("not estimable",) * 3  # everyone had the event: nobody was followed
+    assert words["SAFETY", "subjects with an event"][0] == "0.25"
+    assert ("SAFETY", "proportion") not in words
+
+
+def test_a_study_of_several_arms_shows_each_arm_behind_everyone(results: Results) -> None:
+    table = endpoint_table(results, in_words=True)
+    pfs = table[table["endpoint"] == "PFS"]
+    assert pfs["arm"].unique().tolist() == ["all", "A", "B"]
+    assert pfs[pfs["estimate"] == "median"]["n"].tolist() == [4, 2, 2]
+    assert "hazard_ratio" in set(pfs[pfs["arm"] == "B"]["estimate"])
+
+
+@pytest.mark.parametrize(
+    ("ask", "told"),
+    [
+        (lambda r: r["PFX"], "there is no endpoint PFX: did you mean PFS? There are PFS, OS, DOR"),
+        (lambda r: r["pfs"], "there is no endpoint pfs: did you mean PFS?"),
+        (lambda r: r["survival time"], "there is no endpoint survival time: there are PFS, OS, DOR"),
+        (lambda r: r["PFS"].estimate("medain"), "there is no estimate of PFS named medain: did you mean median? There are median, "),
+        (lambda _: STUDY.endpoint("OS"), "there is no endpoint of X named OS: there are PFS"),
+    ],
+)
+def test_a_name_that_is_not_there_says_what_is(results: Results, ask: Callable[[Results], object], told: str) -> None:
+    with pytest.raises(KeyError) as caught:
+        ask(results)
+    assert str(caught.value).startswith(told)
+    assert isinstance(caught.value, UsageError)
+
+
+def test_a_name_that_is_not_there_is_still_no_member(results: Results) -> None:
+    assert "PFX" not in results
+    assert results.get("PFX") is None

@@ -106,6 +106,20 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
         preset("fda")
 
 
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("CONFIRM_DAYS", "confirm_days"), ("death-window", "death_window_days"), ("rate", "rate_method"), ("nadir", "nadir_in")],
+)
+def test_an_unknown_name_in_another_case_or_cut_short_is_found(name: str, near: str) -> None:
+    with pytest.raises(UsageError, match=f"no convention is named {name}: did you mean {near}"):
+        preset("protocol").with_settings({name: "1"})
+
+
+def test_where_no_name_is_near_the_nearest_come_first() -> None:
+    with pytest.raises(UsageError, match="no convention is named stickiness: they are pr_sticky, "):
+        preset("protocol").with_settings({"stickiness": "1"})
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_differs_from_protocol_in_what_it_lists_and_departs_from_itself_in_nothing(name: str) -> None:
     changed = {p for p in parameters() if getattr(preset(name), p) != getattr(preset("protocol"), p)}

@@ -331,3 +331,12 @@ def test_lesions_identified_and_nothing_measured_at_all_are_said(tables_of: Buil
     result, overall = judged(tables | {"measurement": tables["measurement"].iloc[:0]})
     assert overall == []
     assert result.findings.counts() == {"lesion-without-baseline": 2}
+
+
+def test_lesions_that_tu_identifies_and_nobody_measured_are_one_finding_for_all_subjects(tables_of: Build) -> None:
+    tables = tables_of(CASE)
+    lesions = tables["lesion"].assign(sequence=range(1, len(tables["lesion"]) + 1))
+    lesions = pd.concat([lesions, lesions.assign(subject="S2")], ignore_index=True)
+    finding = only(respond(tables | {"measurement": tables["measurement"].iloc[:0], "lesion": lesions}, preset("protocol")))
+    assert finding.place == "measurement"
+    assert finding.found == "4 target lesions that TU identifies, none measured"

@@ -128,13 +128,13 @@ def test_days_count_from_the_start(reported: Callable[..., Any], on_day: Day, st
     tables = reported((41, "SD"), consented_on=on_day(-1), first_dose_on=on_day(7), randomized_on=None)
     result = respond(tables, preset("protocol").with_settings({"start": start}))
     assert best(result)[0] == bor
-    assert result.at_visits["day"].tolist() == [{"consent": 43, "first_dose": 35}.get(start, 42)]
+    assert result.at_visits["day_from_start"].tolist() == [{"consent": 43, "first_dose": 35}.get(start, 42)]
 
 
 def test_the_source_and_date_of_a_best_response_are_those_of_the_deciding_visit(reported: Callable[..., Any]) -> None:
     result = respond(reported((42, "SD"), (84, "PR"), (126, "PR")), preset("protocol"))
     rows = result.of_subjects.set_index("parameter")
-    assert rows.loc["BOR", ["visit", "source_domain", "source_sequence", "day"]].tolist() == ["V2", "RS", 2, 85]
+    assert rows.loc["BOR", ["visit", "source_domain", "source_sequence", "day_from_start"]].tolist() == ["V2", "RS", 2, 85]
     assert str(rows.loc["CRSP", "on"])[:10] == "2023-03-27"
     assert rows.loc["CRSP", "reason"] == "confirmed complete or partial response"
 
@@ -142,7 +142,7 @@ def test_the_source_and_date_of_a_best_response_are_those_of_the_deciding_visit(
 def test_a_negative_has_neither_date_nor_source(reported: Callable[..., Any]) -> None:
     rows = respond(reported((42, "SD")), preset("protocol")).of_subjects.set_index("parameter")
     assert rows.loc["RSP", ["value", "number", "reason"]].tolist() == ["N", 0.0, "no response"]
-    assert rows.loc["RSP", ["on", "source_domain", "source_sequence", "day"]].isna().all()
+    assert rows.loc["RSP", ["on", "source_domain", "source_sequence", "day_from_start"]].isna().all()
 
 
 def test_reported_responses_are_taken_where_the_evaluator_has_any(tables_of: Build, reported: Callable[..., Any]) -> None:

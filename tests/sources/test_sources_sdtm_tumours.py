@@ -209,3 +209,41 @@ def test_a_visit_not_done_at_all_is_not_done_for_every_lesion(read, found, domai
     assert {(row.state, row.reason, row.longest_mm) for row in missed} == {("not-done", "ill", None)}
     write_sdtm(data, tmp_path)
     assert read_sdtm(tmp_path, data.study).rows("measurement") == data.rows("measurement")
+
+
+def of_one_cause(data, code):
+    (finding,) = [f for f in data.findings if f.code == code]
+    assert (finding.place, finding.row) == ("tr.csv", None)
+    return finding
+
+
+def test_tr_without_tu_is_one_finding_that_says_what_follows(read, domains):
+    del domains["tu"]
+    finding = of_one_cause(read(domains), "lesion-not-identified")
+    assert (finding.severity, finding.field) == ("information", "TRLNKID")
+    assert finding.found == "3 lesions of 1 subjects, and none of the file is in TU"
+    assert "longest diameters count" in finding.effect
+
+
+def test_tr_whose_lesions_have_other_names_than_tus_is_one_finding(read, domains):
+    for row in domains["tr"]:
+        row["TRLNKID"] = f"X{row.get('TRLNKID', '')}" if row.get("TRLNKID") else ""
+    finding = of_one_cause(read(domains), "lesion-not-identified")
+    assert finding.found.startswith("3 lesions of 1 subjects")
+    assert finding.severity == "warning"
+
+
+def test_lesions_of_no_role_without_tu_are_one_error(read, domains):
+    del domains["tu"]
+    for row in domains["tr"]:
+        row["TRGRPID"] = ""
+    finding = of_one_cause(read(domains), "missing-value")
+    assert (finding.severity, finding.effect) == ("error", "their measurements are left out of every sum and response")
+
+
+def test_a_tr_that_names_no_lesion_is_one_error(read, domains):
+    for row in domains["tr"]:
+        row["TRLNKID"] = ""
+    data = read(domains)
+    assert of_one_cause(data, "missing-value").found == "none in 5 rows"
+    assert data.table("measurement").num_rows == 0

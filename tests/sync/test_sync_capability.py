@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from fhir_trial.errors import ConfigurationError, ServerError
 from fhir_trial.fhir.http import Response, run
 from fhir_trial.sync.capability import ServerInfo, discover
 from fhir_trial.sync.changes import history, is_retracted
@@ -48,3 +49,23 @@ def test_a_history_whose_versions_are_no_numbers_is_read():
     entry["resource"]["meta"]["versionId"] = "\u00b2"  # a digit that is no decimal
     with pytest.raises(BadAnswer, match="no version"):
         run(history("Patient", "2026-01-01"), lambda _: Response(200, {}, json.dumps(answer).encode()))
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (Response(404, {}, b"no such page"), "the server answered 404"),
+        (Response(405), "the server answered 405"),
+        (Response(200, {}, b"<html>the portal</html>"), "the answer is not json"),
+        (Response(200, {}, b'{"resourceType": "Patient"}'), "the answer is no CapabilityStatement"),
+    ],
+)
+def test_a_base_url_that_leads_elsewhere_is_a_matter_of_configuration(answer, told):
+    with pytest.raises(ConfigurationError) as caught:
+        run(discover("https://h.example/wrong"), lambda _: answer)
+    assert str(caught.value).startswith(f"GET https://h.example/wrong/metadata: {told}, expected a CapabilityStatement: check the base URL")
+
+
+def test_a_server_that_fails_is_no_wrong_base_url():
+    with pytest.raises(ServerError, match="the server answered 500"):
+        run(discover("https://h.example/fhir"), lambda _: Response(500))

@@ -16,7 +16,7 @@ from loop_runs import STUDY, small_cohort
 from fhir_trial.endpoints.analyse import analyse
 from fhir_trial.endpoints.conventions import for_study
 from fhir_trial.errors import InputError, UsageError
-from fhir_trial.trial.derived import INPUTS, LOCK, Source, write_endpoints
+from fhir_trial.trial.derived import FINDINGS, INPUTS, LOCK, Source, write_endpoints
 from fhir_trial.trial.digest import data_digest
 from fhir_trial.trial.lock import lock, read_lock
 from fhir_trial.trial.lock_difference import difference
@@ -94,7 +94,7 @@ def test_a_lock_says_what_its_figures_rest_on(folder: Path) -> None:
     assert made.head["snapshot"]["rows"]["subject"] == 6
     assert (made.head["cutoff"], made.head["conventions"]["death_window_days"], made.head["synthetic"]) == ("2023-07-31", 63, True)
     assert {"fhir_trial", "numpy", "scipy"} <= made.head["versions"].keys()
-    assert dict(made.texts) == {p.name: p.read_bytes().decode() for p in folder.iterdir() if p.name not in (LOCK, INPUTS)}
+    assert dict(made.texts) == {p.name: p.read_bytes().decode() for p in folder.iterdir() if p.name not in (LOCK, INPUTS, FINDINGS)}
     again = (folder / LOCK).read_bytes()
     assert (lock(folder).digest, (folder / LOCK).read_bytes()) == (made.digest, again)
 

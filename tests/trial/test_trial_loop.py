@@ -1,6 +1,7 @@
 """The loop on the synthetic cohort: what it leaves, what a second run does, and what an edit of the data changes."""
 
 import csv
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from fhir_trial.endpoints.conventions import for_study
 from fhir_trial.errors import ConfigurationError
 from fhir_trial.mapping import load
 from fhir_trial.trial import demo as loop
+from fhir_trial.trial.changes import Changes
 from fhir_trial.trial.connection import connect, connect_embedded
 from fhir_trial.trial.demo import Disagreement, clean, demo, store_file
 from fhir_trial.trial.exchange import pull_study
@@ -97,7 +99,7 @@ def test_both_versions_give_the_same_figures(small_runs: Callable[[str], Ran]) -
 @pytest.mark.parametrize("fhir", VERSIONS)
 def test_a_second_run_writes_nothing(small: Callable[[str], Ran], fhir: str) -> None:
     second = small(fhir).again()
-    assert (second.written, second.changed) == (0, [])
+    assert (second.written, second.changes) == (0, Changes())
 
 
 def test_an_edited_lesion_changes_its_subject_alone(small: Callable[[str], Ran]) -> None:
@@ -105,12 +107,17 @@ def test_an_edited_lesion_changes_its_subject_alone(small: Callable[[str], Ran])
     lesion = {"USUBJID": "SYN-001", "TRLNKID": "T01", "VISIT": "WEEK 6", "TREVAL": "INVESTIGATOR"}
     edit(ran.folder / "sdtm" / "tr.csv", {"TRORRES": "150", "TRSTRESC": "150", "TRSTRESN": "150"}, **lesion)
     third = ran.again()
-    changed = {(c.subject, c.parameter, c.visit) for c in third.changed}
-    assert {c.subject for c in third.changed} == {"SYN-001"}
-    assert {("SYN-001", "OVR", "WEEK 6"), ("SYN-001", "PFS", None)} <= changed
-    assert {"OVR", "BOR", "PFS"} <= {c.parameter for c in third.changed} <= {"OVR", "BOR", "CBOR", "PFS"}
-    (response,) = [c for c in third.changed if (c.parameter, c.visit) == ("OVR", "WEEK 6")]
-    assert (response.before, response.after) == ("SD 2022-04-05", "PD 2022-04-05")
+    subjects = third.changes.subjects
+    assert {c.subject for c in subjects} == {"SYN-001"}
+    told = {(c.parameter, c.visit): c for c in subjects}
+    assert {("OVR", "WEEK 6"), ("TRGRESP", "WEEK 6"), ("SDIAM", "WEEK 6"), ("BOR", None), ("PFS", None), ("TTP", None)} <= told.keys()
+    assert (told["OVR", "WEEK 6"].before, told["OVR", "WEEK 6"].after) == ("SD 2022-04-05", "PD 2022-04-05")
+    assert re.fullmatch(
+        r"SYN-001 PFS: \d+ days, event \(progression\), [\d-]+ -> \d+ days, event \(progression\), 2022-04-05", told["PFS", None].describe()
+    )
+    assert told["SDIAM", "WEEK 6"].describe().startswith("SYN-001 SDIAM at WEEK 6 by INVESTIGATOR: ")
+    assert {c.parameter: c.describe() for c in third.changes.figures}["PFS"].startswith("PFS: ")
+    assert not set(third.changes.files) & {"adsl.csv", "safety.csv", "exposure.csv"}
     assert 0 < third.written < 40
 
 

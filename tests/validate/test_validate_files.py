@@ -78,3 +78,13 @@ def test_a_file_of_another_kind_or_none_is_a_usage_error(tmp_path: Path) -> None
 )
 def test_lines(path: tuple[str | int, ...], line: int) -> None:
     assert line_of(BUNDLE.encode(), path) == line
+
+
+@pytest.mark.parametrize(
+    ("data", "found"), [(b"garbage", "garbage"), (b"", "nothing"), (b"\x89PNG\r\n" + b"x" * 99, "\ufffdPNG\r\n" + "x" * 34 + "...")]
+)
+def test_what_is_no_json_is_shown_by_how_it_begins(tmp_path: Path, data: bytes, found: str) -> None:
+    (tmp_path / "a.json").write_bytes(data)
+    (finding,) = validate_files([tmp_path / "a.json"])
+    assert (finding.code, finding.found) == ("not-json", found)
+    assert found not in repr(finding)

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fhir_trial.errors import Finding, Findings, UsageError
+from fhir_trial.errors import Finding, Findings, UsageError, no_file
 from fhir_trial.sources.sdtm.dataset_json import is_dataset, read_dataset
 from fhir_trial.sources.sdtm.xport import read_xport
 
@@ -134,7 +134,7 @@ def _named_file(folder: Path, name: str) -> Path | None:
     for path in (folder / name, Path(name)):
         if path.is_file():
             return path
-    raise UsageError(f"there is no file {name}")
+    raise no_file(Path(name), "a file of SDTM data")
 
 
 def _by_domain(files: Mapping[str, Any], names: Mapping[str, str], findings: Findings) -> dict[str, Any]:

@@ -145,12 +145,17 @@ def complete(
     first_visits = _first_visits(measured) if unknown else {}
     refused: set[Key] = set()
     had_tu = bool(lesions.rows)
-    for key, rows in unknown.items():
-        first = min(rows, key=_when)
+    strangers = bool(unknown) and not any(key_of(record) in lesions.rows for record in measured)
+    firsts = {key: min(rows, key=_when) for key, rows in unknown.items()}
+    for key, first in firsts.items():
         has_baseline = _is_baseline(first, starts.get(key[0]), first_visits[key[:3]])
         if not _enter(lesions, key, first, has_baseline):
             refused.add(key)
-        _report_unknown(lesions, key, first, had_tu, raw, reading)
+    if strangers:
+        _report_strangers(firsts, refused, had_tu, raw, reading)
+    else:
+        for key, first in firsts.items():
+            _report_unknown(lesions, key, first, raw, reading)
     return [record for record in measured if key_of(record) not in refused]
 
 
@@ -168,17 +173,38 @@ def _enter(lesions: Lesions, key: Key, first: dict[str, Any], has_baseline: bool
     return False
 
 
-def _report_unknown(lesions: Lesions, key: Key, first: dict[str, Any], had_tu: bool, raw: RawDomain, reading: Reading) -> None:
-    if key not in lesions.rows:
-        code, variable, expected = (
-            ("missing-value", "TRGRPID", "TARGET, NON-TARGET or NEW, here or in TU")
-            if first["role"] is None
-            else ("lesion-without-baseline", "TRLNKID", "a lesion identified in TU or measured at baseline")
+def _report_strangers(firsts: dict[Key, dict[str, Any]], refused: set[Key], had_tu: bool, raw: RawDomain, reading: Reading) -> None:
+    """One finding of each kind for a file none of whose lesions TU has: that is one cause, an absent TU or other names of lesions."""
+    by_kind: dict[tuple[str, str, str], list[Key]] = {}
+    for key, first in firsts.items():
+        kind = _refusal(first) if key in refused else ("lesion-not-identified", "TRLNKID", "their identification in TU")
+        by_kind.setdefault(kind, []).append(key)
+    for (code, variable, expected), keys in by_kind.items():
+        left_out = keys[0] in refused
+        found = f"{len(keys)} lesions of {len({key[0] for key in keys})} subjects, and none of the file is in TU"
+        effect = (
+            "their measurements are left out of every sum and response"
+            if left_out
+            else "entered as TR has them; which of them are nodes is not known, so their longest diameters count"
         )
+        severity = "error" if left_out else "warning" if had_tu else "information"
+        reading.report(code, raw, field=variable, found=found, expected=expected, severity=severity, effect=effect)
+
+
+def _refusal(first: dict[str, Any]) -> tuple[str, str, str]:
+    """Why a lesion was not entered: code, variable, what was expected."""
+    if first["role"] is None:
+        return "missing-value", "TRGRPID", "TARGET, NON-TARGET or NEW, here or in TU"
+    return "lesion-without-baseline", "TRLNKID", "a lesion identified in TU or measured at baseline"
+
+
+def _report_unknown(lesions: Lesions, key: Key, first: dict[str, Any], raw: RawDomain, reading: Reading) -> None:
+    if key not in lesions.rows:
+        code, variable, expected = _refusal(first)
         effect = f"its measurements are left out of every sum and response of subject {key[0]}"
         reading.report(code, raw, first["row"], variable, found=key[3], expected=expected, effect=effect)
     else:
-        severity = "warning" if had_tu and lesions.rows[key]["role"] != "new" else "information"
+        severity = "warning" if lesions.rows[key]["role"] != "new" else "information"
         effect = "entered as TR has it"
         reading.report(
             "lesion-not-identified", raw, first["row"], "TRLNKID", found=key[3], expected="its identification in TU", severity=severity,

@@ -44,7 +44,7 @@ def measurements(
     sums = [record | {"sum_mm": record["mm"]} for record in rows if record["test"] == "SUMDIAM" and _has_length(record, raw, reading)]
     numbered(sums, ("subject", "evaluator", "evaluator_id", "visit"), raw, TR, reading)
     whole = [each for record in rows if record["test"] == "TRALL" for each in _of_every_lesion(record, lesions)]
-    single = [record for record in rows if record["test"] not in ("SUMDIAM", "TRALL") and _has_lesion(record, raw, reading)]
+    single = _of_lesions([record for record in rows if record["test"] not in ("SUMDIAM", "TRALL")], raw, reading)
     of_lesions = single + whole
     joined = _join(of_lesions, raw, reading)
     kept = complete(lesions, joined, starts, raw, reading)
@@ -62,10 +62,17 @@ def _of_every_lesion(record: Record, lesions: Lesions) -> list[Record]:
     ]
 
 
-def _has_lesion(record: Record, raw: RawDomain, reading: Reading) -> bool:
-    if record["lesion"] is None:
-        reading.report("missing-value", raw, record["row"], "TRLNKID", expected="a lesion", effect=LEFT_OUT)
-    return record["lesion"] is not None
+def _of_lesions(rows: list[Record], raw: RawDomain, reading: Reading) -> list[Record]:
+    """The rows that name a lesion; a finding for each other row, or one for a file in which no row does."""
+    named = [record for record in rows if record["lesion"] is not None]
+    if rows and not named:
+        found, effect = f"none in {len(rows)} rows", "no measurement is read"
+        reading.report("missing-value", raw, field="TRLNKID", found=found, expected="a lesion in each row", effect=effect)
+        return []
+    for record in rows:
+        if record["lesion"] is None:
+            reading.report("missing-value", raw, record["row"], "TRLNKID", expected="a lesion", effect=LEFT_OUT)
+    return named
 
 
 def _has_length(record: Record, raw: RawDomain, reading: Reading) -> bool:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from fhir_trial.domain.dispositions import END_EVENTS
 from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.sources.sdtm.files import RawDomain
 from fhir_trial.sources.sdtm.layouts import DM, DS
@@ -24,27 +25,6 @@ NO_ARM = {
 
 ENROLMENT_EVENTS = ("ENROLLED", "RANDOMIZED")
 """DS events that date the enrolment, the first that a subject has; DM's RFSTDTC and RFICDTC come after them."""
-
-END_EVENTS = frozenset(
-    {
-        "ADVERSE EVENT",
-        "COMPLETED",
-        "DEATH",
-        "LACK OF EFFICACY",
-        "LOST TO FOLLOW-UP",
-        "NON-COMPLIANCE WITH STUDY DRUG",
-        "OTHER",
-        "PHYSICIAN DECISION",
-        "PREGNANCY",
-        "PROGRESSIVE DISEASE",
-        "PROTOCOL DEVIATION",
-        "PROTOCOL VIOLATION",
-        "STUDY TERMINATED BY SPONSOR",
-        "WITHDRAWAL BY PARENT/GUARDIAN",
-        "WITHDRAWAL BY SUBJECT",
-    }
-)
-"""Disposition events (CDISC code list NCOMPLT) that end participation where DSCAT does not say what kind a record is."""
 
 _PATIENT = ("sex", "birth_date", "death_date")
 _SUBJECT = (
