@@ -25,3 +25,24 @@ class SourceColumn(Entity, frozen=True, kw_only=True):
     record: str | None = None
     name: str
     value: str | None = None
+
+
+class SourceDataset(Entity, frozen=True, kw_only=True):
+    """A file that the data came in: its variables in their order, with spaces between, none where there was no such file.
+
+    `without` are the variables that its rows would be written with from their facts, and that the file has not.
+    """
+
+    name: str
+    variables: str | None = None
+    without: str | None = None
+
+
+class SourceQualifier(Entity, frozen=True, kw_only=True):
+    """What a file says of one supplemental qualifier (SDTM SUPP--): its label, its origin, and who evaluated it."""
+
+    dataset: str
+    name: str
+    label: str | None = None
+    origin: str | None = None
+    evaluator: str | None = None

@@ -6,7 +6,7 @@ Text is trimmed and never empty; a fact that is not known is None; a repeat that
 
 from decimal import Decimal
 
-from fhir_trial.domain.base import Entity, SourceColumn, When
+from fhir_trial.domain.base import Entity, SourceColumn, SourceDataset, SourceQualifier, When
 from fhir_trial.domain.clinical_entities import Condition, ConditionSite, Consent, VitalSign
 from fhir_trial.domain.event_entities import AdverseEvent, SeriousnessCriterion, Suspect
 from fhir_trial.domain.laboratory import LaboratoryResult
@@ -69,6 +69,8 @@ __all__ = [
     "SeriousnessCriterion",
     "Site",
     "SourceColumn",
+    "SourceDataset",
+    "SourceQualifier",
     "StatusPeriod",
     "Study",
     "StudyIdentifier",

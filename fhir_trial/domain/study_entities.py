@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from fhir_trial.domain.base import Entity, When
+from fhir_trial.domain.base import Entity, SourceColumn, SourceDataset, SourceQualifier, When
 
 
 class Organization(Entity, frozen=True, kw_only=True):
@@ -129,6 +129,10 @@ class Study(Entity, frozen=True, kw_only=True):
     arms: tuple[Arm, ...] = ()
     objectives: tuple[Objective, ...] = ()
     outcomes: tuple[OutcomeMeasure, ...] = ()
+    datasets: tuple[SourceDataset, ...] = ()
+    qualifiers: tuple[SourceQualifier, ...] = ()
+    source_columns: tuple[SourceColumn, ...] = ()
+    """Rows of the source that are of no subject, such as its trial summary."""
 
 
 class Medication(Entity, frozen=True, kw_only=True):

@@ -110,6 +110,10 @@ def _kind(hint: Any) -> str:
     return "when" if When in choices else "text" if str in choices else "other"
 
 
+_OF_SOURCE = {"sites": (), "data_cutoff": None, "datasets": (), "qualifiers": (), "source_columns": ()}
+"""What the study's row has from the data and not from its registry record: places, a date, and the source's own files and text."""
+
+
 class _Worker:
     """Makes the rows of one trial anew."""
 
@@ -124,7 +128,7 @@ class _Worker:
             return self._of_person(row, _Person(subject, days, subject in self.aged))
         if isinstance(row, Enrollment):
             return msgspec.structs.replace(row, subjects=tuple(map(self.row, row.subjects)))
-        return msgspec.structs.replace(row, sites=(), data_cutoff=None) if isinstance(row, Study) else row
+        return msgspec.structs.replace(row, **_OF_SOURCE) if isinstance(row, Study) else row
 
     def _of_person(self, row: Entity, person: _Person) -> Entity:
         rules = text_rules().get(type(row).__name__, TextRules())

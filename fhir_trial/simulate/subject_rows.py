@@ -1,5 +1,7 @@
 """The SDTM rows of a subject's person, condition, disposition and later therapy, and those about the study."""
 
+from decimal import Decimal
+
 from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.simulate.course import Course
 from fhir_trial.simulate.parameters import Parameters
@@ -68,7 +70,7 @@ def write_condition(tables: Tables, course: Course, cycles: list[Cycle]) -> None
         when = {"VISITNUM": str(cycle.number), "VISIT": f"CYCLE {cycle.number}"}
         for code, name, value, unit in measures:
             tables.add(
-                "VS", person.subject, VSTESTCD=code, VSTEST=name, VSORRES=value, VSORRESU=unit, VSSTRESC=value, VSSTRESN=value,
+                "VS", person.subject, VSTESTCD=code, VSTEST=name, VSORRES=value, VSORRESU=unit, VSSTRESC=value, VSSTRESN=_number(value),
                 VSSTRESU=unit, VSDTC=person.on(cycle.day), **when,
             )  # fmt: skip
         score = str(cycle.ecog)
@@ -76,3 +78,8 @@ def write_condition(tables: Tables, course: Course, cycles: list[Cycle]) -> None
             "QS", person.subject, QSTESTCD="ECOG101", QSTEST="ECOG1-Performance Status", QSCAT="ECOG", QSORRES=score, QSSTRESC=score,
             QSSTRESN=score, QSDTC=person.on(cycle.day), **when,
         )  # fmt: skip
+
+
+def _number(text: str) -> str:
+    """The text as a number, which says nothing by zeros at its end."""
+    return format(Decimal(text).normalize(), "f")

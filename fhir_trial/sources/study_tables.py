@@ -19,6 +19,9 @@ from fhir_trial.domain.entities import (
     OutcomeMeasure,
     Party,
     PlannedDose,
+    SourceColumn,
+    SourceDataset,
+    SourceQualifier,
     Study,
     StudyIdentifier,
     StudySite,
@@ -33,19 +36,21 @@ GROUP_ELIGIBLE, GROUP_ENROLLED = "eligible", "enrolled"
 
 
 @dataclass(frozen=True)
-class StudyPeople:
-    """What the data tell of the study's people: rows of its sites, and of those who are enrolled."""
+class DataFacts:
+    """What the data tell of the study: rows of its sites, those who are enrolled, the cutoff, and what the files were like."""
 
     sites: Iterable[Mapping[str, Any]] = ()
     enrolled: Iterable[Mapping[str, Any]] = ()
+    data_cutoff: When | None = None
+    datasets: Iterable[Mapping[str, Any]] = ()
+    qualifiers: Iterable[Mapping[str, Any]] = ()
+    source_columns: Iterable[Mapping[str, Any]] = ()
 
 
-def study_tables(
-    study: StudyDefinition, more_drugs: Iterable[Drug] = (), data_cutoff: When | None = None, people: StudyPeople | None = None
-) -> dict[str, pa.Table]:
+def study_tables(study: StudyDefinition, more_drugs: Iterable[Drug] = (), told: DataFacts | None = None) -> dict[str, pa.Table]:
     """Tables organization, eligibility, enrollment, study and medication.
 
-    `more_drugs`, the cutoff and `people` are what the data gives and the definition lacks.
+    `more_drugs` and what is `told` are what the data give and the definition lacks.
 
     >>> from fhir_trial.sources.study_file import load_study
     >>> study_tables(load_study("NCT05189483"))["medication"].column("medication").to_pylist()
@@ -53,14 +58,18 @@ def study_tables(
     """
     sponsor = Organization(study=study.id, organization=study.sponsor.id, name=study.sponsor.name)
     drugs = [Medication(study=study.id, medication=d.medication, name=d.name, form=d.form) for d in (*study.drugs, *more_drugs)]
-    eligible, enrollment = _eligibility(study), _enrollment(study, people)
+    told = told or DataFacts()
+    eligible, enrollment = _eligibility(study), _enrollment(study, told)
     row = replace(
         _study_row(study),
-        data_cutoff=data_cutoff,
+        data_cutoff=told.data_cutoff,
         eligible=GROUP_ELIGIBLE if eligible else None,
         enrolled=GROUP_ENROLLED if enrollment else None,
         enrollment_actual=enrollment[0].size if enrollment else study.enrollment.actual,
-        sites=tuple(StudySite(study=study.id, site=site["site"]) for site in (people.sites if people else ())),
+        sites=tuple(StudySite(study=study.id, site=site["site"]) for site in told.sites),
+        datasets=tuple(SourceDataset(**row) for row in told.datasets),
+        qualifiers=tuple(SourceQualifier(**row) for row in told.qualifiers),
+        source_columns=tuple(SourceColumn(**row) for row in told.source_columns),
     )
     return {
         "organization": to_table([sponsor], Organization),
@@ -81,9 +90,9 @@ def _eligibility(study: StudyDefinition) -> list[Eligibility]:
     return [Eligibility(study=study.id, eligible=GROUP_ELIGIBLE, name=name, criteria=tuple(criteria))] if criteria else []
 
 
-def _enrollment(study: StudyDefinition, people: StudyPeople | None) -> list[Enrollment]:
+def _enrollment(study: StudyDefinition, told: DataFacts) -> list[Enrollment]:
     """Who takes part, in one row; none without subjects."""
-    subjects = tuple(Enrolled(study=study.id, subject=row["subject"]) for row in (people.enrolled if people else ()))
+    subjects = tuple(Enrolled(study=study.id, subject=row["subject"]) for row in told.enrolled)
     name = f"People enrolled in {study.id}"
     return [Enrollment(study=study.id, enrolled=GROUP_ENROLLED, name=name, size=len(subjects), subjects=subjects)] if subjects else []
 

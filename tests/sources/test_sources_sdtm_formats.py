@@ -18,6 +18,7 @@ from fhir_trial.sources.sdtm import read_sdtm, write_sdtm
 from fhir_trial.sources.sdtm.datasets import FORMATS, write_datasets
 from fhir_trial.sources.sdtm.files import read_file
 from fhir_trial.sources.sdtm.long_text import split
+from fhir_trial.sources.sdtm.write import sdtm_lines
 from fhir_trial.sources.study_file import load_study
 
 REAL = Path(__file__).parents[1] / "data" / "dataset_json"
@@ -137,7 +138,8 @@ def test_several_races_in_suppdm_are_no_long_text(domains, small_study):
     domains["suppdm"] = [{"USUBJID": "S1", "QNAM": f"RACE{n}", "QVAL": race} for n, race in ((1, "WHITE"), (2, "ASIAN"))]
     data = read_sdtm(as_frames(domains), small_study)
     assert data.rows("subject")[0].race == "MULTIPLE"
-    assert [f.found for f in data.findings if f.place == "suppdm"] == ["1 rows of RACE1, 1 rows of RACE2"]
+    lines = sdtm_lines(data)["suppdm"][1]
+    assert [(line["QNAM"], line["QVAL"]) for line in lines] == [("RACE1", "WHITE"), ("RACE2", "ASIAN")]
 
 
 def test_text_that_has_no_place_in_a_transport_file_is_said_before_anything_is_written(domains, small_study, tmp_path):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from fhir_trial.sources.sdtm.files import RawDomain
 from fhir_trial.sources.sdtm.layouts import CONTACTS
-from fhir_trial.sources.sdtm.rows import LEFT_OUT, Reading, Record
+from fhir_trial.sources.sdtm.rows import Reading, Record
 from fhir_trial.sources.sdtm.values import parse_date
 
 Contacts = dict[str, set[tuple[str, str]]]
@@ -46,9 +46,20 @@ def _collect(raw: RawDomain, variable: str, found: Contacts, reading: Reading) -
     for (subject, text), index in pairs.items():
         if subject is None or text is None or reading.subjects is None or subject not in reading.subjects:
             continue
-        try:
-            found[subject].add((raw.name.upper(), parse_date(text)[:10]))
-        except ValueError:
-            if raw.name not in _MAPPED:
-                expected = "an ISO 8601 date that exists"
-                reading.report("impossible-date", raw, raw.rows[index], variable, found=text, expected=expected, effect=LEFT_OUT)
+        if (day := day_of(text)) is not None:
+            found[subject].add((raw.name.upper(), day))
+        elif raw.name not in _MAPPED:
+            expected = "an ISO 8601 date that exists"
+            reading.report("impossible-date", raw, raw.rows[index], variable, found=text, expected=expected, effect="it shows nothing")
+
+
+def day_of(text: str) -> str | None:
+    """The day of a date or time as far as it is known, None for what is no date.
+
+    >>> day_of("2023-05-04T10:30"), day_of("2023-05---"), day_of("soon")
+    ('2023-05-04', '2023-05', None)
+    """
+    try:
+        return parse_date(text)[:10]
+    except ValueError:
+        return None

@@ -129,9 +129,9 @@ EX = Layout(
         *VISIT,
         Column("EXSTDTC", "start", DATE, without="when doses were given is not known"),
         Column("EXENDTC", "end", DATE),
+        Column("EXCYCLE", "cycle", INTEGER, supplement="Cycle"),
         Column("EXPDOSM2", "planned_per_m2", AMOUNT, also=("EXDOSEM2",), supplement="Planned Dose per m2 (mg/m2)"),
         Column("EXBSA", "bsa_used", AMOUNT, supplement="Body Surface Area Used (m2)"),
-        Column("EXCYCLE", "cycle", INTEGER, supplement="Cycle"),
         Column("EXSTOPFL", "stopped", coded({"Y": True}), supplement="Stopped and not Resumed"),
     ),
 )

@@ -163,7 +163,8 @@ def _enter(lesions: Lesions, key: Key, first: dict[str, Any], has_baseline: bool
     """Enter a lesion that TU lacks: a new one, a fragment of a known one, or one with a baseline."""
     origin = parent_name(key[3])
     record = first | {"sequence": None, "organ": None}
-    if origin is not None and (parent := lesions.rows.get((*key[:3], origin))) is not None and first["role"] != "new":
+    parent = lesions.rows.get((*key[:3], origin)) if origin is not None else None
+    if parent is not None and (first["role"] != "new" or parent["role"] == "new"):
         role = first["role"] or parent["role"]
         lesions.add(key, record, role, relation="split", origin=origin, nodal=parent["nodal"] if role == "target" else None)
         return True

@@ -1,12 +1,14 @@
 """The rows of the tables as lines of SDTM: the domains and columns that are read, by the same layouts."""
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.errors import Finding, Findings
 from fhir_trial.sources.sdtm.contacts import STATED
 from fhir_trial.sources.sdtm.datasets import Line
+from fhir_trial.sources.sdtm.headers import Header, Headers
 from fhir_trial.sources.sdtm.laboratory import standard_result
 from fhir_trial.sources.sdtm.layouts import AE, CM, CRITERIA, DM, DS, EX, LB, QS, RESPONSE_TESTS, RS, TR, TU, VITALS, VS, Column, Layout
 from fhir_trial.sources.sdtm.lesions import ROLES
@@ -22,15 +24,28 @@ Rows = Mapping[str, Iterable[Fields]]
 
 
 class Written(NamedTuple):
-    """One line of a domain, the source columns of its row (None for a supplemental qualifier), and which of the row's lines it is."""
+    """One line of a domain, the source columns of its row, and which of the row's lines it is."""
 
     domain: str
     line: Line
-    columns: list[dict[str, str | None]] | None = None
+    columns: list[dict[str, str | None]]
     record: str | None = None
 
+    def qualifier(self, name: str, header: Header, said: Mapping[str, str] = MappingProxyType({})) -> "Written":
+        """The line of SUPP-- for a qualifier of this line: what its fields have `said`, and what `header` says of all its rows."""
+        domain, dm = self.domain.upper(), self.domain == "dm"
+        keys = {"STUDYID": self.line["STUDYID"], "RDOMAIN": domain, "USUBJID": self.line["USUBJID"]}
+        keys |= {"IDVAR": "" if dm else f"{domain}SEQ", "IDVARVAL": "" if dm else self.line.get(f"{domain}SEQ", ""), "QNAM": name}
+        record = " ".join(part for part in (self.record, f"SUPP{domain}", name) if part)
+        return Written(f"supp{self.domain}", {**keys, **said, **header.qualifiers.get(name, {})}, self.columns, record)
 
-_SUPPLEMENT = ("STUDYID", "RDOMAIN", "USUBJID", "IDVAR", "IDVARVAL", "QNAM", "QLABEL", "QVAL")
+    def kept_qualifiers(self) -> list[str]:
+        """The qualifiers of this line whose value its source columns keep."""
+        start = " ".join(part for part in (self.record, f"SUPP{self.domain.upper()}") if part) + " "
+        kept = (str(c["record"]).removeprefix(start) for c in self.columns if c["name"] == "QVAL" and str(c["record"]).startswith(start))
+        return [name for name in kept if " " not in name]
+
+
 TOO_SMALL = "too-small-to-measure"
 _STATE_TERMS = {state: term for term, state in reversed(STATES.items())}
 _TEST_NAMES = {
@@ -53,12 +68,12 @@ _TEST_NAMES = {
 }
 
 
-def written(rows: Rows, study: StudyDefinition, findings: Findings) -> list[Written]:
+def written(rows: Rows, study: StudyDefinition, headers: Headers, findings: Findings) -> list[Written]:
     """The lines of every row, by the fields alone: source columns are not laid over them yet.
 
     A value that SDTM's code list has no term for is a finding, and not written.
     """
-    lines = Lines(study, findings)
+    lines = Lines(study, headers, findings)
     patients = {record["subject"]: record for record in rows.get("patient", ())}
     for record in rows.get("subject", ()):
         _subject(record, patients.get(record["subject"], {}), lines)
@@ -71,18 +86,28 @@ def written(rows: Rows, study: StudyDefinition, findings: Findings) -> list[Writ
 class Lines:
     """The lines as they come together."""
 
-    def __init__(self, study: StudyDefinition, findings: Findings) -> None:
-        """None yet."""
+    def __init__(self, study: StudyDefinition, headers: Headers, findings: Findings) -> None:
+        """None yet; they are for files such as `headers` says."""
         self.study = study
+        self.headers = headers
         self.findings = findings
         self.written: list[Written] = []
+        self._places: dict[int, list[tuple[Column, str, bool]]] = {}
+
+    def _placed(self, layout: Layout) -> list[tuple[Column, str, bool]]:
+        """Each column with its variable and whether it is supplemental: found once, since there are many rows."""
+        if id(layout) not in self._places:
+            self._places[id(layout)] = [(column, *self.headers.place(layout.domain, column)) for column in layout.columns]
+        return self._places[id(layout)]
 
     def add(self, layout: Layout, fields: Fields, record: str | None = None, **more: str) -> None:
         """Add a row; its supplemental qualifiers go to SUPP--, and a further variable stands as `more` says."""
         line = {"STUDYID": self.study.id, "DOMAIN": layout.domain.upper(), "USUBJID": fields["subject"]} | more
         columns = fields.get("source_columns")
-        self.written.append(Written(layout.domain, line, [] if columns is None else columns, record))
-        for column in layout.columns:
+        one = Written(layout.domain, line, [] if columns is None else columns, record)
+        self.written.append(one)
+        apart: dict[str, Line] = {}
+        for column, variable, supplemental in self._placed(layout):
             value = fields.get(column.field)
             if value is None:
                 continue
@@ -91,10 +116,11 @@ class Lines:
             except KeyError:
                 self._no_term(layout, column, value, line)
                 continue
-            if column.supplement is None:
-                line[column.variable] = text
+            if supplemental:
+                apart[variable] = {"QLABEL": column.supplement or "", "QVAL": text}
             else:
-                self._supplement(line, layout, (column.variable, column.supplement, text))
+                line[variable] = text
+        self._supplement(one, apart)
 
     def _no_term(self, layout: Layout, column: Column, value: Any, line: Line) -> None:
         key = f"{layout.domain.upper()}SEQ"
@@ -102,10 +128,11 @@ class Lines:
         found = Finding("no-term", place, field=column.variable, found=str(value), expected=column.kind.expected, effect="not written")
         self.findings.add(found)
 
-    def _supplement(self, line: Line, layout: Layout, qualifier: tuple[str, str, str]) -> None:
-        key = f"{layout.domain.upper()}SEQ"
-        values = (self.study.id, layout.domain.upper(), line["USUBJID"], key, line[key], *qualifier)
-        self.written.append(Written(f"supp{layout.domain}", dict(zip(_SUPPLEMENT, values, strict=True))))
+    def _supplement(self, one: Written, apart: Mapping[str, Line]) -> None:
+        """The qualifiers of a line: those of its fields, and those that its source columns alone have."""
+        header = self.headers.get(f"supp{one.domain}", Header())
+        for name in dict.fromkeys((*apart, *one.kept_qualifiers())):
+            self.written.append(one.qualifier(name, header, apart.get(name, {})))
 
 
 def _subject(record: Fields, patient: Fields, lines: Lines) -> None:
@@ -135,7 +162,9 @@ def _treatment(rows: Rows, lines: Lines) -> None:
     for record in rows.get("dose", ()):
         fields = record | {"not_done": True if record["status"] == "not-done" else None}
         fields["stopped"] = True if record["status"] == "stopped" else None
-        fields["cycle"] = None if record["cycle"] == cycle_of(record["visit"]) else record["cycle"]
+        # Where the source states no cycle, the visit's name says it.
+        stated = lines.headers.has("ex", EX.column("cycle")) or record["cycle"] != cycle_of(record["visit"])
+        fields["cycle"] = record["cycle"] if stated else None
         lines.add(EX, fields)
     for record in rows.get("adverse_event", ()):
         flags = {c["criterion"]: c["present"] for c in record["criteria"] or () if c["criterion"] in CRITERIA.values()}

@@ -179,7 +179,7 @@ def _join(rows: list[Record], raw: RawDomain, reading: Reading) -> list[dict[str
 def _slots(members: list[Record]) -> list[list[Record]]:
     """The rows in groups without a repeated test, by sequence, and by date where that tells repeats apart."""
     if len({record["test"] for record in members}) == len(members):
-        return [members]
+        return [in_order(members)]
     slots: list[list[Record]] = []
     for record in in_order(members):
         for slot in slots:

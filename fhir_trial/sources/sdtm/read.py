@@ -17,6 +17,7 @@ from fhir_trial.sources.sdtm.carrying import with_source_columns
 from fhir_trial.sources.sdtm.contacts import Contacts, contacts
 from fhir_trial.sources.sdtm.files import READERS, RawDomain, read_folder, read_frames
 from fhir_trial.sources.sdtm.following import consents, enrolled, link_responses, sites, states
+from fhir_trial.sources.sdtm.headers import Headers, headers_of_files
 from fhir_trial.sources.sdtm.laboratory import laboratory_results
 from fhir_trial.sources.sdtm.layouts import CONTACTS, LAYOUTS
 from fhir_trial.sources.sdtm.lesions import Lesions, identified
@@ -27,7 +28,7 @@ from fhir_trial.sources.sdtm.responses import responses
 from fhir_trial.sources.sdtm.rows import Reading, Record, report_uncarried
 from fhir_trial.sources.sdtm.summary import parameters
 from fhir_trial.sources.sdtm.supplements import attach
-from fhir_trial.sources.study_tables import StudyPeople, study_tables
+from fhir_trial.sources.study_tables import DataFacts, study_tables
 
 Rows = dict[str, list[dict[str, Any]]]
 """Entity to its rows."""
@@ -79,10 +80,20 @@ def _zone(study: StudyDefinition) -> ZoneInfo | None:
         raise ConfigurationError(f"study {study.id}: {name} is no time zone that this machine knows") from error
 
 
-def _assemble(raw: Mapping[str, RawDomain], study: StudyDefinition, reading: Reading) -> TrialData:
-    for name, domain in raw.items():
-        if name.startswith("supp") and name[4:] in raw and name[4:] in LAYOUTS:
-            attach(raw[name[4:]], domain, LAYOUTS[name[4:]], reading)
+def _attached(raw: dict[str, RawDomain], reading: Reading) -> Headers:
+    """Give the domains what stands in SUPP--; the headers of all files. What is left in `raw` of a SUPP-- are its qualifiers."""
+    supplements = [name for name in raw if name.startswith("supp") and name[4:] in raw and name[4:] in LAYOUTS]
+    headers = headers_of_files({name: domain for name, domain in raw.items() if name not in supplements})
+    for name in supplements:
+        rest = attach(raw[name[4:]], raw.pop(name), LAYOUTS[name[4:]], reading)
+        if rest is not None:
+            raw[name] = rest
+            headers |= headers_of_files({name: rest})
+    return headers
+
+
+def _assemble(raw: dict[str, RawDomain], study: StudyDefinition, reading: Reading) -> TrialData:
+    headers = _attached(raw, reading)
     recode(raw, study.sources.tables, reading)
     demographics = subjects.demographics(raw["dm"], reading) if "dm" in raw else []
     if not demographics:
@@ -97,11 +108,12 @@ def _assemble(raw: Mapping[str, RawDomain], study: StudyDefinition, reading: Rea
     _report_missing_facts(rows, study, reading.findings)
     rows["site"] = list(sites(rows["subject"]))
     tables = {name: pa.Table.from_pylist(part, schema=entity_schema(ENTITIES[name])) for name, part in rows.items()}
-    tables = with_source_columns(tables, raw, study, reading)
+    tables, source = with_source_columns(tables, raw, headers, study, reading)
     about = parameters(raw.get("ts"), reading)
+    told = DataFacts(rows["site"], enrolled(rows["subject"]), about.data_cutoff, **source)
     return TrialData(
         study,
-        study_tables(study, more_drugs, about.data_cutoff, StudyPeople(rows["site"], enrolled(rows["subject"]))) | tables,
+        study_tables(study, more_drugs, told) | tables,
         synthetic=about.synthetic,
         findings=reading.findings,
         data_cutoff=about.data_cutoff,
@@ -184,12 +196,12 @@ def _report_the_rest(raw: Mapping[str, RawDomain], reading: Reading) -> None:
     if "relrec" in raw:
         report_relations(raw["relrec"], reading)
     for name, domain in raw.items():
-        if name in LAYOUTS or (name not in _READ_ELSEWHERE and not (name.startswith("supp") and name[4:] in LAYOUTS)):
+        of_known = name.startswith("supp") and name[4:] in LAYOUTS and name[4:] in raw
+        if name in LAYOUTS or (name not in _READ_ELSEWHERE and not of_known):
             report_uncarried(domain, LAYOUTS.get(name), reading)
         elif name in CONTACTS:
-            reading.report(
-                "not-carried-domain", domain, found=f"{len(domain)} rows", severity="information", effect="only its dates are read"
-            )
+            effect = "its dates are read; the rows are kept as they stand"
+            reading.report("no-table", domain, found=f"{len(domain)} rows", severity="information", effect=effect)
 
 
 def _has(rows: Rows, entity: str, field: str, value: Any = None) -> bool:

@@ -14,7 +14,10 @@ _RELATION = "TUTR"
 
 
 def relations(study: str, lines: Mapping[str, list[Line]]) -> list[Line]:
-    """The lines of RELREC where both domains are written: one relation of the data sets, not one of each row."""
+    """The lines of RELREC where both domains are written: one relation of the data sets, not one of each row.
+
+    For data that came from no SDTM: whoever reads the files is told how lesions and results are joined. SDTM keeps its own relations.
+    """
     if not (lines.get("tu") and lines.get("tr")):
         return []
     blank = {"STUDYID": study, "USUBJID": "", "IDVARVAL": "", "RELID": _RELATION}
@@ -32,5 +35,5 @@ def report_relations(raw: RawDomain, reading: Reading) -> None:
         expected, effect = "TULNKID and TRLNKID", "lesions are joined by those all the same"
         reading.report("other-relation", raw, field="IDVAR", expected=expected, severity="warning", effect=effect)
     if others:
-        found, effect = f"{len(others)} relations", "not part of the trial's tables"
-        reading.report("not-carried-rows", raw, field="RELID", found=found, severity="information", effect=effect)
+        found, effect = f"{len(others)} relations", "the rows are kept as they stand"
+        reading.report("no-table", raw, field="RELID", found=found, severity="information", effect=effect)

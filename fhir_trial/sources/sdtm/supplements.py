@@ -11,17 +11,17 @@ from fhir_trial.sources.sdtm.values import format_decimal, parse_decimal
 _NEEDED = ("USUBJID", "QNAM", "QVAL")
 
 
-def attach(raw: RawDomain, supplement: RawDomain, layout: Layout, reading: Reading) -> None:
-    """Give `raw` a column for each qualifier that the layout knows, and its long texts their rest.
+def attach(raw: RawDomain, supplement: RawDomain, layout: Layout, reading: Reading) -> RawDomain | None:
+    """Give `raw` a column for each qualifier that the layout knows, and its long texts their rest; a row without its parent is a finding.
 
-    The other qualifiers are counted; a row without its parent is a finding.
+    What is left of the file: the rows that are qualifiers; None where it has none, or cannot be read.
     """
     if missing := [name for name in _NEEDED if not supplement.has(name)]:
         reading.report("missing-column", supplement, field=missing[0], expected=f"the column {missing[0]}", effect="the file is not read")
-        return
+        return None
     wanted = {name for column in layout.columns if column.supplement for name in (column.variable, *column.also)}
     parents = _parents(raw)
-    others: dict[str, int] = {}
+    qualifiers: list[int] = []
     rests: dict[tuple[str, int], dict[int, str]] = {}
     for index, name in enumerate((text or "").upper() for text in supplement.column("QNAM")):
         value = supplement.column("QVAL")[index]
@@ -29,17 +29,13 @@ def attach(raw: RawDomain, supplement: RawDomain, layout: Layout, reading: Readi
             variable, parent, number = rest
             glue = "" if (supplement.column("QLABEL")[index] or "").startswith(CUT_INSIDE) else " "
             rests.setdefault((variable, parent), {})[number] = glue + value
-        elif name not in wanted:
-            others[name] = others.get(name, 0) + 1
-        elif value is not None:
+            continue
+        qualifiers.append(index)
+        if value is not None and name in wanted:
             _attach_one(raw, supplement, index, (name, value), (parents, reading))
     for (variable, parent), pieces in rests.items():
         raw.cells[variable][parent] = "".join((raw.cells[variable][parent] or "", *(pieces[number] for number in sorted(pieces))))
-    if others:
-        found = ", ".join(f"{count} rows of {name or '(blank)'}" for name, count in others.items())
-        reading.report(
-            "not-carried-rows", supplement, field="QNAM", found=found, severity="information", effect="not part of the trial's tables"
-        )
+    return None if len(supplement) and not qualifiers else supplement.at(qualifiers, supplement.variables)
 
 
 Key = tuple[str | None, str | None, str | None]

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from fhir_trial.sources.sdtm.values import parse_decimal
+from fhir_trial.sources.sdtm.values import format_decimal, parse_decimal
 
 LABELS = {
     "dm": "Demographics",
@@ -77,8 +77,7 @@ def variable_label(dataset: str, variable: str) -> str:
 
 def _known(dataset: str, variable: str) -> Variable | None:
     """The guide's variable; those of timing that every domain may have are taken from VS where the domain's own list lacks them."""
-    domain = "supp--" if dataset.startswith("supp") else dataset
-    return variables().get((domain, variable)) or variables().get(("vs", variable))
+    return variables().get((_domain(dataset), variable)) or variables().get(("vs", variable))
 
 
 def is_number(dataset: str, variable: str, texts: Iterable[str]) -> bool:
@@ -93,6 +92,15 @@ def is_number(dataset: str, variable: str, texts: Iterable[str]) -> bool:
     if known is None and variable not in _MEASURES_OF_DM:
         return False
     return (known is None or known.type == "number") and all(_is_decimal(text) for text in texts if text)
+
+
+def as_number(dataset: str, variable: str, text: str | None) -> str | None:
+    """A number as every format gives it back; any other text as it is.
+
+    >>> as_number("vs", "VSSTRESN", "1E2"), as_number("vs", "VSSTRESC", "1E2")
+    ('100', '1E2')
+    """
+    return format_decimal(parse_decimal(text)) if text is not None and is_number(dataset, variable, [text]) else text
 
 
 _MEASURES_OF_DM = frozenset({"BSA", "WEIGHT", "HEIGHT"})
@@ -120,8 +128,15 @@ def is_carried(domain: str, variable: str) -> bool:
 
     >>> is_carried("ae", "AELLT"), is_carried("ae", "AEDY"), is_carried("ae", "AEXYZ"), is_carried("dm", "INVNAM")
     (True, True, False, False)
+    >>> is_carried("suppae", "QORIG")
+    True
     """
     if variable in WITHHELD:
         return False
     general = _TIMING.fullmatch(variable) is not None and (variable[:2] == domain.upper() or not variable.startswith(domain.upper()))
-    return (domain, variable) in variables() or general
+    return (_domain(domain), variable) in variables() or general
+
+
+def _domain(dataset: str) -> str:
+    """The domain whose variables a data set has: all SUPP-- have the same."""
+    return "supp--" if dataset.startswith("supp") else dataset
