@@ -101,12 +101,13 @@ def from_fhir(
     if folder.is_dir() and not is_fhir_folder(folder):
         raise UsageError(f"{folder} holds no FHIR: expected files in .ndjson or .json (gzip too), in the folder itself, and no DM of SDTM")
     data = read_source(folder, study, fhir)
-    paths = [str(path) for path in write_sdtm(data, out, form.value)]
+    written = write_sdtm(data, out, form.value)
     data.findings.extend(unwritten(data))
+    counts = {path.stem: rows for path, rows in written.items()}
     if as_json:
-        show_json({"files": paths, "synthetic": data.synthetic, "findings": [finding_row(f) for f in data.findings]})
+        show_json({"files": [str(path) for path in written], "counts": counts, "synthetic": data.synthetic, "findings": [finding_row(f) for f in data.findings]})
     else:
-        show("\n".join(paths))
+        show_counts(f"{out}", counts)
         say_findings(data.findings)
     return 1 if data.findings.errors() else 0
 

@@ -218,5 +218,5 @@ def test_an_unknown_format_is_refused(tmp_path):
 
 
 def test_no_data_sets_are_no_files_and_nothing_is_left_behind(tmp_path):
-    assert write_datasets({}, tmp_path / "new", "S", "csv") == []
+    assert write_datasets({}, tmp_path / "new", "S", "csv") == {}
     assert list((tmp_path / "new").iterdir()) == []

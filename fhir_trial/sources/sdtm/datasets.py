@@ -27,8 +27,8 @@ _FLOAT_DIGITS = 15
 """As many digits as a binary float is sure to keep."""
 
 
-def write_datasets(tables: Mapping[str, Table], folder: Path, study: str, form: str) -> list[Path]:
-    """Write each data set as `<name>.<ending>` in `folder` and return the paths; a file is replaced as a whole.
+def write_datasets(tables: Mapping[str, Table], folder: Path, study: str, form: str) -> dict[Path, int]:
+    """Write each data set as `<name>.<ending>` in `folder`; the paths with their numbers of rows. A file is replaced as a whole.
 
     `form` is one of `FORMATS`; `UsageError` for another. What SAS transport cannot hold goes to supplemental qualifiers, or is an
     `InputError` before anything is written.
@@ -39,13 +39,13 @@ def write_datasets(tables: Mapping[str, Table], folder: Path, study: str, form: 
     chosen = fitted(tables, study) if form == "xpt" else tables
     parts = folder / ".part"
     parts.mkdir(parents=True, exist_ok=True)
-    paths = []
+    paths = {}
     for name, (header, lines) in chosen.items():
         path = folder / f"{name}{ending}"
         part = parts / path.name
         write(part, study, header, lines)
         os.replace(part, path)
-        paths.append(path)
+        paths[path] = len(lines)
     parts.rmdir()
     return paths
 

@@ -19,8 +19,8 @@ from fhir_trial.sources.sdtm.summary import summary_lines
 from fhir_trial.sources.sdtm.whole_rows import whole_lines
 
 
-def write_sdtm(data: TrialData, folder: Path, form: str = "csv") -> list[Path]:
-    """Write each domain that `data` has as a file in `folder`, and return the paths; a file is replaced as a whole.
+def write_sdtm(data: TrialData, folder: Path, form: str = "csv") -> dict[Path, int]:
+    """Write each domain that `data` has as a file in `folder`; the paths with their numbers of rows. A file is replaced as a whole.
 
     `form` is csv, parquet, xpt, dataset-json or dataset-ndjson. What was read is written: `read_sdtm` of the folder gives the same tables.
     A value that no term of SDTM says goes to the data's findings.
