@@ -105,7 +105,14 @@ def from_fhir(
     data.findings.extend(unwritten(data))
     counts = {path.stem: rows for path, rows in written.items()}
     if as_json:
-        show_json({"files": [str(path) for path in written], "counts": counts, "synthetic": data.synthetic, "findings": [finding_row(f) for f in data.findings]})
+        show_json(
+            {
+                "files": [str(path) for path in written],
+                "counts": counts,
+                "synthetic": data.synthetic,
+                "findings": [finding_row(f) for f in data.findings],
+            }
+        )
     else:
         show_counts(f"{out}", counts)
         say_findings(data.findings)

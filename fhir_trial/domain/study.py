@@ -91,6 +91,19 @@ class NamedParty(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     affiliation: str | None = None
 
 
+class SiteDefinition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A place where the study is done; `site` is its number in the data, or what stands for one until it has one."""
+
+    site: str
+    name: str | None = None
+    city: str | None = None
+    state: str | None = None
+    postal_code: str | None = None
+    country: str | None = None
+    status: str | None = None
+    """Whether it recruits, in the registry's word."""
+
+
 class ReadingTime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A time at which a curve is read, such as 4 months."""
 
@@ -176,6 +189,8 @@ class StudyDefinition(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     enrollment: EnrollmentFigures = EnrollmentFigures()
     """As registered; subjects in the data count before the record's actual figure."""
     parties: tuple[NamedParty, ...] = ()
+    sites: tuple[SiteDefinition, ...] = ()
+    """As registered; sites that the data name are added, and those of the same number are the same."""
     grading: str | None = None
     """How adverse events are graded, such as CTCAE 4.03."""
     preset: str = "protocol"

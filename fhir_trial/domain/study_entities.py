@@ -20,7 +20,11 @@ class Site(Entity, frozen=True, kw_only=True):
     site: str
     name: str | None = None
     city: str | None = None
+    state: str | None = None
+    postal_code: str | None = None
     country: str | None = None
+    status: str | None = None
+    """Whether it recruits, in its registry's word."""
 
 
 class PlannedDose(Entity, frozen=True, kw_only=True):

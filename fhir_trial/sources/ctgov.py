@@ -7,6 +7,7 @@ from typing import Any
 from fhir_trial.domain.dates import parse_when
 from fhir_trial.domain.registry_text import plain
 from fhir_trial.errors import Finding
+from fhir_trial.sources.sites import Site, keyed
 from fhir_trial.sources.taking import Node, Taking
 
 DRUGS = frozenset({"DRUG", "BIOLOGICAL", "COMBINATION_PRODUCT", "DIETARY_SUPPLEMENT", "GENETIC"})
@@ -74,6 +75,7 @@ def definition(record: Taking) -> dict[str, Any]:
         "sponsor": {"id": sponsor, "name": sponsor} if sponsor else None,
         "enrollment": _enrollment(record),
         "parties": _parties(record),
+        "sites": _sites(record),
         **_arms_and_drugs(record),
         "eligibility": _eligibility(record),
         "outcomes": _outcomes(record),
@@ -141,6 +143,14 @@ def _parties(record: Taking) -> list[dict[str, str | None]]:
             about = {"name": name, "affiliation": record.text("affiliation", official)}
             parties.append({"role": record.text("role", official) or "OVERALL_OFFICIAL", **about})
     return parties
+
+
+def _sites(record: Taking) -> list[Site]:
+    """The locations; persons to contact there stay to be listed."""
+    members = {"name": "facility", "city": "city", "state": "state", "postal_code": "zip", "country": "country", "status": "status"}
+    locations = record.items("protocolSection.contactsLocationsModule.locations")
+    found: list[Site] = [{name: plain(record.text(member, location)) for name, member in members.items()} for location in locations]
+    return keyed(found, record.place, record.findings)
 
 
 def _names(record: Taking) -> dict[str, str | None]:

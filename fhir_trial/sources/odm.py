@@ -9,6 +9,7 @@ from lxml import etree
 
 from fhir_trial.errors import Finding, Findings, InputError, not_carried
 from fhir_trial.sources.safe_xml import read_tree
+from fhir_trial.sources.sites import Site, keyed
 
 NAMESPACE = "http://www.cdisc.org/ns/odm/v1.3"
 
@@ -58,12 +59,18 @@ class OdmFile:
             "acronym": names["ProtocolName"] if names["ProtocolName"] != names["StudyName"] else None,
             "description": names["StudyDescription"],
             "status": "UNKNOWN",
+            "sites": self._sites(),
             "arms": [],
             "drugs": [],
             "outcomes": [],
             "endpoints": [],
             "references": [f"ODM-XML {self.root.get('ODMVersion') or '1.3'}: {self.root.get('FileOID') or self.place}"],
         }
+
+    def _sites(self) -> list[Site]:
+        """The locations that are sites, under the OID that a subject's data name; places of sponsors and laboratories are none."""
+        locations = [one for one in self.root.iter(_name("Location")) if one.get("LocationType", "Site") == "Site"]
+        return keyed(({"site": one.get("OID"), "name": one.get("Name")} for one in locations), self.place, self.findings)
 
     def _report_more_studies(self) -> None:
         studies = self.root.findall(_name("Study"))

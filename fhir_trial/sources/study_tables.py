@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from fhir_trial.domain.entities import (
     Arm,
@@ -19,6 +19,7 @@ from fhir_trial.domain.entities import (
     OutcomeMeasure,
     Party,
     PlannedDose,
+    Site,
     SourceColumn,
     SourceDataset,
     SourceQualifier,
@@ -30,6 +31,7 @@ from fhir_trial.domain.entities import (
 from fhir_trial.domain.study import ArmDefinition, Drug, OtherNumber, StudyDefinition
 from fhir_trial.domain.study import Eligibility as EligibilityNotes
 from fhir_trial.domain.tables import to_table
+from fhir_trial.sources.sites import with_those_of_the_data
 
 GROUP_ELIGIBLE, GROUP_ENROLLED = "eligible", "enrolled"
 """The names of the groups of people who may take part and who do."""
@@ -48,7 +50,7 @@ class DataFacts:
 
 
 def study_tables(study: StudyDefinition, more_drugs: Iterable[Drug] = (), told: DataFacts | None = None) -> dict[str, pa.Table]:
-    """Tables organization, eligibility, enrollment, study and medication.
+    """Tables organization, site, eligibility, enrollment, study and medication.
 
     `more_drugs` and what is `told` are what the data give and the definition lacks.
 
@@ -60,19 +62,21 @@ def study_tables(study: StudyDefinition, more_drugs: Iterable[Drug] = (), told: 
     drugs = [Medication(study=study.id, medication=d.medication, name=d.name, form=d.form) for d in (*study.drugs, *more_drugs)]
     told = told or DataFacts()
     eligible, enrollment = _eligibility(study), _enrollment(study, told)
+    sites = [Site(**{"study": study.id, **row}) for row in with_those_of_the_data(map(asdict, study.sites), told.sites)]
     row = replace(
         _study_row(study),
         data_cutoff=told.data_cutoff,
         eligible=GROUP_ELIGIBLE if eligible else None,
         enrolled=GROUP_ENROLLED if enrollment else None,
         enrollment_actual=enrollment[0].size if enrollment else study.enrollment.actual,
-        sites=tuple(StudySite(study=study.id, site=site["site"]) for site in told.sites),
+        sites=tuple(StudySite(study=study.id, site=site.site) for site in sites),
         datasets=tuple(SourceDataset(**row) for row in told.datasets),
         qualifiers=tuple(SourceQualifier(**row) for row in told.qualifiers),
         source_columns=tuple(SourceColumn(**row) for row in told.source_columns),
     )
     return {
         "organization": to_table([sponsor], Organization),
+        "site": to_table(sites, Site),
         "eligibility": to_table(eligible, Eligibility),
         "enrollment": to_table(enrollment, Enrollment),
         "study": to_table([row], Study),

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from fhir_trial.errors import Finding
+from fhir_trial.sources.sites import Site, keyed
 from fhir_trial.sources.taking import Node, Taking
 from fhir_trial.sources.usdm_codes import word, words
 
@@ -42,6 +43,7 @@ def definition(study: Taking) -> dict[str, Any]:
         "condition": "; ".join(dict.fromkeys(_words(study, item) for item in study.items("indications", design))) or None,
         "sponsor": _sponsor(study, version),
         "enrollment": _enrollment(study, design),
+        "sites": _sites(study, version),
         "arms": _arms(study, design, drugs),
         "drugs": list(drugs.values()),
         "eligibility": _eligibility(study, version, design),
@@ -125,6 +127,16 @@ def _identifiers(study: Taking, others: list[Node], organizations: dict[Any, Nod
         issuer = next((name for member in ("label", "name") if isinstance(name := giver.get(member), str) and name.strip()), None)
         numbers.append({"value": study.text("text", identifier), "issuer": issuer})
     return [number for number in numbers if number["value"]]
+
+
+def _sites(study: Taking, version: Node) -> list[Site]:
+    """The sites that organizations manage, under the names that they have in the document."""
+    managed = [site for organization in study.items("organizations", version) for site in study.items("managedSites", organization)]
+    found: list[Site] = []
+    for site in managed:
+        key = plain(study.text("name", site))
+        found.append({"site": key, "name": plain(study.text("label", site)) or key, "country": study.text("country.decode", site)})
+    return keyed(found, study.place, study.findings)
 
 
 def _rank(identifier: Node, organizations: dict[Any, Node]) -> int:

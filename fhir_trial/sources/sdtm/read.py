@@ -106,11 +106,10 @@ def _assemble(raw: dict[str, RawDomain], study: StudyDefinition, reading: Readin
     rows |= _tumours(raw, rows["subject"], reading)
     _report_the_rest(raw, reading)
     _report_missing_facts(rows, study, reading.findings)
-    rows["site"] = list(sites(rows["subject"]))
     tables = {name: pa.Table.from_pylist(part, schema=entity_schema(ENTITIES[name])) for name, part in rows.items()}
     tables, source = with_source_columns(tables, raw, headers, study, reading)
     about = parameters(raw.get("ts"), reading)
-    told = DataFacts(rows["site"], enrolled(rows["subject"]), about.data_cutoff, **source)
+    told = DataFacts(list(sites(rows["subject"])), enrolled(rows["subject"]), about.data_cutoff, **source)
     return TrialData(
         study,
         study_tables(study, more_drugs, told) | tables,
