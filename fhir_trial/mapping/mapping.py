@@ -31,6 +31,9 @@ class RuleMapping(Mapping[str, EntityMap[Any]]):
             except RuleError as error:
                 raise RuleError(f"{fhir} {name}: {error}", f"mappings/{name}.yaml") from error
             self._maps[name] = EntityMap(compiled, shapes(fhir))
+        self._of_type: dict[str, list[EntityMap[Any]]] = {}
+        for rules_of in self._maps.values():
+            self._of_type.setdefault(rules_of.resource_type, []).append(rules_of)
 
     def __getitem__(self, entity: str) -> EntityMap[Any]:
         """The rules of an entity; `UsageError` names those there are."""
@@ -52,17 +55,21 @@ class RuleMapping(Mapping[str, EntityMap[Any]]):
 
     def entity_of(self, resource: Mapping[str, Any]) -> str | None:
         """The entity whose rows such a resource is: by our identifier, else by its constants; None where no entity or several fit."""
-        of_type = [m for m in self._maps.values() if m.resource_type == resource.get("resourceType")]
-        systems = {system for i in _identifiers(resource) if isinstance(system := i.get("system"), str)}
+        of_type, systems = self._candidates(resource)
         ours = [m for m in of_type if m.system in systems]
         fitting = ours or [m for m in of_type if m.matches(dict(resource))]
         return fitting[0].rules.entity if len(fitting) == 1 else None
 
     def carried(self, resource: Mapping[str, Any]) -> list[str]:
         """The entities whose business identifier the resource carries, and those that have none and whose constants it has."""
-        systems = {system for i in _identifiers(resource) if isinstance(system := i.get("system"), str)}
-        of_type = [m for m in self._maps.values() if m.resource_type == resource.get("resourceType")]
+        of_type, systems = self._candidates(resource)
         return [m.rules.entity for m in of_type if (m.system in systems if m.rules.identifier else m.matches(dict(resource)))]
+
+    def _candidates(self, resource: Mapping[str, Any]) -> tuple[list[EntityMap[Any]], set[str]]:
+        """The rules for the resource's type, and the systems of its identifiers."""
+        resource_type = resource.get("resourceType")
+        of_type = self._of_type.get(resource_type, []) if isinstance(resource_type, str) else []
+        return of_type, {system for i in _identifiers(resource) if isinstance(system := i.get("system"), str)}
 
 
 def _identifiers(resource: Mapping[str, Any]) -> list[dict[str, Any]]:
