@@ -158,7 +158,8 @@ class Compiler:
     def _derived(self, path: str, rule: DerivedRule, python_type: Any, node: Node) -> None:
         if rule.kind == "id":
             place = self.tree.leaf(path, node)
-            make = lambda value: logical_id(system_of(rule.source), value)  # noqa: E731 - a codec is a pair of functions
+            # the same text is the same id wherever it stands: a subject's arm leads to the study's
+            make = lambda value: logical_id(system_of("name"), value)  # noqa: E731 - a codec is a pair of functions
             place.node.leaves.append(Leaf(place.json, place.type, rule.source, path, Codec(make, make), derived=True))
             return
         self._leaf(path, rule.source, rule, python_type, _Spot(self.tree, node, kept=rule.codes is not None))

@@ -7,6 +7,8 @@ Resource = dict[str, Any]
 ARM = {"ResearchSubject": ("assignedArm", "actualArm", "assignedComparisonGroup", "actualComparisonGroup")}
 """The elements that say a subject's arm, of every FHIR version, with the siblings that hold their extensions."""
 
+_NAMES = ("/arm-planned", "/arm-actual")
+
 
 def without_arm(resource: Resource, theirs: Resource | None = None) -> Resource:
     """The resource without its arm; what the server says of it already stays as it says it.
@@ -26,7 +28,8 @@ def without_arm(resource: Resource, theirs: Resource | None = None) -> Resource:
 
 
 def _says_arm(extension: Resource) -> bool:
-    """Whether an extension is a column of the source (ARM, ARMCD, ACTARM, ARMNRS...) that says the arm or why there is none."""
-    if not str(extension.get("url")).endswith("/source-column"):
-        return False
+    """Whether an extension is an arm's name, or a column of the source (ARM, ARMCD, ACTARM, ARMNRS...) about it."""
+    url = str(extension.get("url"))
+    if not url.endswith("/source-column"):
+        return url.endswith(_NAMES)
     return any("ARM" in str(part.get("valueString")) for part in extension.get("extension", ()) if part.get("url") == "name")

@@ -4,6 +4,8 @@ import pytest
 
 from fhir_trial.errors import ConfigurationError
 from fhir_trial.fhir.http import Request, Response, run
+from fhir_trial.mapping.keys import BASE
+from fhir_trial.sync.blinding import without_arm
 from fhir_trial.sync.capability import discover
 from fhir_trial.sync.decide import Choices
 from fhir_trial.sync.failures import Interrupted
@@ -173,6 +175,14 @@ def test_the_arm_of_a_blinded_study_stays_here():
     with Journal(":memory:") as journal:
         run(push([subject], info_of(store, research_store=True), journal, blinded), store.handle)
     assert store.held["ResearchSubject/s"]["actualArm"] == "A"
+
+
+def test_the_arm_of_a_blinded_study_is_an_extension_too():
+    arms = [{"url": f"{BASE}StructureDefinition/{name}", "valueString": "A"} for name in ("arm-planned", "arm-actual")]
+    site = {"url": f"{BASE}StructureDefinition/site", "valueString": "1"}
+    subject = {"resourceType": "ResearchSubject", "id": "s", "assignedComparisonGroup": "a", "extension": [*arms, site]}
+    assert without_arm(subject) == {"resourceType": "ResearchSubject", "id": "s", "extension": [site]}
+    assert without_arm({**subject, "extension": [site]}, subject) == subject | {"extension": [site, *arms]}
 
 
 def test_the_servers_own_copy_that_was_pulled_is_updated_in_place():
