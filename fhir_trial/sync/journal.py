@@ -118,14 +118,9 @@ class Journal:
             db.executemany("INSERT OR REPLACE INTO synced (server, place, digest, source, elements, at) VALUES (?, ?, ?, ?, ?, ?)", rows)
             db.executemany("DELETE FROM synced WHERE server = ? AND place = ?", ((server, place) for place in gone))
 
-    def synced(self, server: str) -> dict[str, Synced]:
-        """What the server may hold of our writing, by `Type/id`: what was last synced, and what was sent since."""
-        rows = self._db.execute("SELECT place, digest, source, elements, at FROM synced WHERE server = ?", (server,))
-        found = {row[0]: _synced(*row[1:]) for row in rows}
-        for place, digest in self._db.execute("SELECT place, digest FROM attempt WHERE server = ?", (server,)):
-            known = found.get(place, Synced(()))
-            found[place] = replace(known, digests=(*known.digests, digest))
-        return found
+    def synced(self, server: str) -> Mapping[str, Synced]:
+        """What the server may hold of our writing, by `Type/id`: what was last synced, and what was sent since; read when looked up."""
+        return _OfServer(self._db, server)
 
     def unanswered(self, server: str) -> list[Sent]:
         """The requests of an earlier run whose answers were never written down."""
@@ -168,6 +163,37 @@ class Journal:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise PartlyDone(f"{self._path}: the journal cannot be written ({error}); run again to resume") from None
+
+
+class _OfServer(Mapping[str, Synced]):
+    """What the journal holds of one server, a place at a time: it may be of a million."""
+
+    _PLACES = """
+        SELECT place FROM synced WHERE server = :server AND place > :last
+        UNION SELECT place FROM attempt WHERE server = :server AND place > :last ORDER BY place LIMIT 1000
+    """
+
+    def __init__(self, db: sqlite3.Connection, server: str) -> None:
+        self._db, self._server = db, server
+
+    def __getitem__(self, place: str) -> Synced:
+        at = (self._server, place)
+        row = self._db.execute("SELECT digest, source, elements, at FROM synced WHERE server = ? AND place = ?", at).fetchone()
+        sent = self._db.execute("SELECT digest FROM attempt WHERE server = ? AND place = ?", at).fetchall()
+        if row is None and not sent:
+            raise KeyError
+        known = Synced(()) if row is None else _synced(*row)
+        return replace(known, digests=(*known.digests, *(digest for (digest,) in sent))) if sent else known
+
+    def __iter__(self) -> Iterator[str]:
+        """All places in order, some at a time: the journal is written to meanwhile."""
+        last = ""
+        while places := [row[0] for row in self._db.execute(self._PLACES, {"server": self._server, "last": last})]:
+            yield from places
+            last = places[-1]
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def _row(synced: Synced) -> tuple[str, str | None, bytes | None, str | None]:

@@ -37,8 +37,8 @@ def locate(
     """Read what the server has of these places; `at` says where it keeps some of them, `apart` are read alone, by id."""
     wanted = [place for place in places if server.holds(_type(place))]
     here = [place for place in wanted if server.identity(_type(place)) == "client-id"]
-    known = [place for place in wanted if place in at and server.identity(_type(place)) != "client-id"]
-    rest = [p for p in wanted if p in ours and p not in at and server.identity(_type(p)) != "client-id" and server.searches(_type(p))]
+    known = [place for place in wanted if server.identity(_type(place)) != "client-id" and place in at]
+    rest = [p for p in wanted if p in ours and server.identity(_type(p)) != "client-id" and p not in at and server.searches(_type(p))]
     found = Located((yield from read_places(here)))
     for place in (*known, *apart):
         resource = yield from read_one(at.get(place, place))
@@ -160,15 +160,17 @@ def _type(place: str) -> str:
 
 def moved(value: Any, where: Mapping[str, str]) -> Any:
     """The value with every reference to a place of ours leading to the server's; the same object where nothing moves."""
-    if not where:
-        return value
+    return _moved(value, where) if where else value
+
+
+def _moved(value: Any, where: Mapping[str, str]) -> Any:
     if isinstance(value, dict):
-        changed = {name: moved(item, where) for name, item in value.items()}
+        changed = {name: _moved(item, where) for name, item in value.items()}
         at = literal(value["reference"]) if isinstance(value.get("reference"), str) else None
         if at is not None and (there := where.get(f"{at.type}/{at.id}")) is not None:
             changed["reference"] = there
         return changed
-    return [moved(item, where) for item in value] if isinstance(value, list) else value
+    return [_moved(item, where) for item in value] if isinstance(value, list) else value
 
 
 def server_copy(resource: Resource, place: str | None, where: Mapping[str, str]) -> Resource:

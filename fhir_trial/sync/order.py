@@ -1,11 +1,13 @@
 """The order of writing: what is referred to comes first, and resources that refer to each other go together."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from fhir_trial.fhir.references import literal
 
 Resource = dict[str, Any]
+T = TypeVar("T", str, int)
+"""A place, or the number that stands for it."""
 
 
 def place_of(resource: Resource) -> str:
@@ -32,7 +34,7 @@ def references(value: Any) -> Iterator[str]:
             stack.extend(reversed(item))
 
 
-def groups(targets: Mapping[str, Sequence[str]]) -> list[list[str]]:
+def groups(targets: Mapping[T, Sequence[T]]) -> list[list[T]]:
     """The places in groups, each after those it refers to; a group of more than one is a circle. The same input gives the same order.
 
     Tarjan's strongly connected components, without recursion: a chain of references may be as long as the data.
@@ -46,16 +48,16 @@ def groups(targets: Mapping[str, Sequence[str]]) -> list[list[str]]:
     return search.found
 
 
-class _Components:
-    def __init__(self, targets: Mapping[str, Sequence[str]]) -> None:
-        self._targets = {place: sorted({t for t in listed if t in targets}) for place, listed in targets.items()}
-        self._number: dict[str, int] = {}
-        self._low: dict[str, int] = {}
-        self._stack: list[str] = []
-        self._on_stack: set[str] = set()
-        self.found: list[list[str]] = []
+class _Components(Generic[T]):
+    def __init__(self, targets: Mapping[T, Sequence[T]]) -> None:
+        self._targets: dict[T, list[T]] = {place: sorted({t for t in listed if t in targets}) for place, listed in targets.items()}
+        self._number: dict[T, int] = {}
+        self._low: dict[T, int] = {}
+        self._stack: list[T] = []
+        self._on_stack: set[T] = set()
+        self.found: list[list[T]] = []
 
-    def visit(self, root: str) -> None:
+    def visit(self, root: T) -> None:
         if root in self._number:
             return
         path = [(root, self._enter(root))]
@@ -70,13 +72,13 @@ class _Components:
             elif target in self._on_stack:
                 self._low[place] = min(self._low[place], self._number[target])
 
-    def _enter(self, place: str) -> Iterator[str]:
+    def _enter(self, place: T) -> Iterator[T]:
         self._number[place] = self._low[place] = len(self._number)
         self._stack.append(place)
         self._on_stack.add(place)
         return iter(self._targets[place])
 
-    def _leave(self, place: str, parent: str | None) -> None:
+    def _leave(self, place: T, parent: T | None) -> None:
         if parent is not None:
             self._low[parent] = min(self._low[parent], self._low[place])
         if self._low[place] == self._number[place]:

@@ -7,7 +7,7 @@ Where its fate is not known, or the server names a conflict, the server is read 
 to do, or a conflict. Nothing is sent twice on a guess.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,15 +17,16 @@ from fhir_trial.fhir.http import Exchange, Request, Response
 from fhir_trial.fhir.references import Literal, literal
 from fhir_trial.progress import Progress, silent
 from fhir_trial.sync.capability import ServerInfo
-from fhir_trial.sync.compare import differences, digest, keys_of
+from fhir_trial.sync.compare import Keys, differences, digest, keys_of
 from fhir_trial.sync.decide import Choices, Item, version_of
 from fhir_trial.sync.failures import BadAnswer, ForeignLink, Interrupted, OutOfTime, issues, read_object, refusal, resource_type
 from fhir_trial.sync.journal import Journal
 from fhir_trial.sync.locate import locate, moved, server_copy
 from fhir_trial.sync.order import chunks, groups, place_of, references
 from fhir_trial.sync.origin import Origin
-from fhir_trial.sync.plan import Plan, make_plan
+from fhir_trial.sync.plan import Plan, plan_by_piece
 from fhir_trial.sync.search import search_url
+from fhir_trial.sync.spool import Spool
 from fhir_trial.sync.synced import Synced, remembered
 
 Resource = dict[str, Any]
@@ -54,6 +55,11 @@ class Report:
     """One a resource that the server rejected, and a place for each conflict and refusal."""
 
     @property
+    def there(self) -> int:
+        """How many resources the server now holds as wanted."""
+        return self.created + self.updated + self.unchanged
+
+    @property
     def written(self) -> int:
         """How many resources were created, updated or deleted."""
         return self.created + self.updated + self.deleted
@@ -77,8 +83,16 @@ class Report:
 
 def push(resources: Iterable[Resource], server: ServerInfo, journal: Journal, choices: Choices | None = None) -> Exchange[Report]:
     """Plan and apply in one go."""
-    plan = yield from make_plan(resources, server, journal.synced(server.base_url), choices)
-    return (yield from apply(plan, journal))
+    with Spool.of(resources) as ours:
+        return (yield from push_spooled(ours, server, journal, choices))
+
+
+def push_spooled(
+    ours: Spool, server: ServerInfo, journal: Journal, choices: Choices | None = None, progress: Progress = silent
+) -> Exchange[Report]:
+    """Plan and apply piece by piece, in memory that does not grow with the number of resources; it raises what `apply` does."""
+    plans = plan_by_piece(ours, server, journal.synced(server.base_url), choices)
+    return (yield from _carry_out(plans, _Work(server, journal), len(ours), progress))
 
 
 def apply(plan: Plan, journal: Journal, progress: Progress = silent) -> Exchange[Report]:
@@ -87,19 +101,33 @@ def apply(plan: Plan, journal: Journal, progress: Progress = silent) -> Exchange
     Raises `PartlyDone` where something was written before the server could not be reached or would not go on, else the error itself;
     either way the next plan goes on from what the server holds.
     """
-    work = _Work(plan, journal)
-    work.settle_earlier_runs()
-    total = len(plan.of("create", "update", "delete"))
+    return (yield from _carry_out([_made(plan)], _Work(plan.server, journal), len(plan.items), progress))
+
+
+def _carry_out(plans: Iterable[Exchange[Plan]], work: "_Work", total: int, progress: Progress) -> Exchange[Report]:
+    """Plan and write piece by piece; `total` is how many resources there are."""
     try:
-        for chunk in _in_order(plan):
-            together = plan.server.transactions and all(item.identity == "client-id" for item in chunk)
-            yield from work.write(chunk, together)
-            progress("writing", work.report.written, total)
+        for step in plans:
+            plan = yield from step
+            for chunk in work.begin(plan) if plan.items else ():
+                yield from work.write(chunk, as_transaction=_goes_together(chunk, plan.server))
+                progress("writing", work.report.there, total)
+        work.settle_earlier_runs()
     except (Unreachable, ServerError, ConfigurationError) as error:
         if work.report.written == 0:
             raise
-        raise PartlyDone(f"{work.report.written} of {total} resources are written; run again to go on: {error}") from None
+        raise PartlyDone(f"{work.report.there} of {total} resources are written; run again to go on: {error}") from None
     return work.report
+
+
+def _made(plan: Plan) -> Exchange[Plan]:
+    """A plan that is made already, as a piece."""
+    yield from ()
+    return plan
+
+
+def _goes_together(chunk: Sequence[Item], server: ServerInfo) -> bool:
+    return server.transactions and all(item.identity == "client-id" for item in chunk)
 
 
 def _in_order(plan: Plan) -> Iterable[list[Item]]:
@@ -114,27 +142,36 @@ def _in_order(plan: Plan) -> Iterable[list[Item]]:
 
 
 class _Work:
-    """The plan's state while it is carried out."""
+    """What is known while plans are carried out, one after the other."""
 
-    def __init__(self, plan: Plan, journal: Journal) -> None:
-        self._plan, self._journal, self._server = plan, journal, plan.server.base_url
+    def __init__(self, server: ServerInfo, journal: Journal) -> None:
+        self._info, self._journal, self._server = server, journal, server.base_url
+        self._earlier = [sent.number for sent in journal.unanswered(self._server)]
         self._missing: set[str] = set()
-        self._where = dict(plan.where)
         self._worked_out: dict[str, Synced] = {}
-        self.report = Report(unchanged=len(plan.of("unchanged")))
+        self._where: MutableMapping[str, str] = {}
+        self._keys: Keys = {}
+        self.report = Report()
+
+    def begin(self, plan: Plan) -> Iterable[list[Item]]:
+        """Take up a plan: set aside what is not written, keep what is unchanged as synced; what is to be written comes back in order."""
+        self._where, self._keys = plan.where, plan.keys
+        self.report.unchanged += len(plan.of("unchanged"))
         for item in plan.of("conflict", "refused"):
             self._set_aside(item)
+        known = self._journal.synced(self._server)
+        unchanged = (item for item in plan.of("unchanged") if item.resource is not None and not _is_settled(item))
+        self._journal.remember(
+            self._server, {item.place: self._synced(item) for item in unchanged if not self._is_known(item, known.get(item.place))}
+        )
+        self._worked_out.clear()
+        return _in_order(plan)
 
     def settle_earlier_runs(self) -> None:
-        """Close what an earlier run left open: the plan has just read what the server made of it. Keep what is unchanged as synced."""
-        for sent in self._journal.unanswered(self._server):
-            self._journal.close_request(sent.number, "settled")
+        """Close what earlier runs left open: by now the server was read, and each resource settled by what it made of it."""
+        for number in self._earlier:
+            self._journal.close_request(number, "settled")
             self.report.resumed += 1
-        known = self._journal.synced(self._server)
-        unchanged = (item for item in self._plan.of("unchanged") if item.resource is not None and not _is_settled(item))
-        news = {item.place: self._synced(item) for item in unchanged if not self._is_known(item, known.get(item.place))}
-        self._journal.remember(self._server, news)
-        self._worked_out.clear()
 
     def _is_known(self, item: Item, known: Synced | None) -> bool:
         """Whether the journal says already what there is to say of an item that both sides agree on: most, and cheaply told."""
@@ -173,7 +210,7 @@ class _Work:
 
     def _send(self, items: list[Item], as_transaction: bool) -> Exchange[tuple[Response | None, Exception]]:
         """Send one request, with its row in the journal before and its outcome after."""
-        request = _transaction(items, self._plan.server) if as_transaction else _single(items[0], self._where)
+        request = _transaction(items, self._info) if as_transaction else _single(items[0], self._where)
         number = self._journal.begin(self._server, {item.place: self._digest(item) for item in items})
         try:
             response = yield request
@@ -191,7 +228,7 @@ class _Work:
     def _settle(self, items: Sequence[Item]) -> Exchange[list[Item]]:
         """Read the server and settle each item by what it holds; what is still to be done comes back."""
         ours = {item.place: item.resource for item in items if item.resource is not None}
-        located = yield from locate((item.place for item in items), ours, self._plan.server, self._where)
+        located = yield from locate((item.place for item in items), ours, self._info, self._where)
         pending, done = [], []
         for item in items:
             current = located.theirs.get(item.place)
@@ -210,7 +247,7 @@ class _Work:
     def _is_there(self, item: Item, current: Resource | None) -> bool:
         if item.resource is None or current is None:
             return item.resource is None and current is None
-        return not differences(current, moved(item.resource, self._where), self._plan.keys)
+        return not differences(current, moved(item.resource, self._where), self._keys)
 
     def _rejected(self, items: list[Item], response: Response, as_transaction: bool) -> Exchange[None]:
         """Find whose fault it is: the server rejects a transaction whole, so its resources are sent one by one."""
@@ -263,7 +300,7 @@ class _Work:
             return
         at = _place_in(response, self._server)
         if at is None or at.type != item.type:
-            located = yield from locate([item.place], {item.place: item.resource}, self._plan.server, self._where)
+            located = yield from locate([item.place], {item.place: item.resource}, self._info, self._where)
             found = located.theirs.get(item.place)
             at = literal(place_of(found)) if found is not None else None
         if at is not None:
