@@ -1,4 +1,5 @@
-"""One measurement of `sync.py`, as a line of JSON: `rates SERVER FOLDER COUNT`, `unchanged FOLDER COUNT`, `pull FOLDER COUNT`."""
+"""One measurement of `sync.py`, as a line of JSON: `rates SERVER FOLDER COUNT`, `pull FOLDER COUNT`, and of a sync `folder FOLDER COUNT`
+once, then `sync FOLDER STORE` as often as one likes, of the folder FOLDER/in and the store FOLDER/STORE."""
 
 import json
 import resource
@@ -18,9 +19,10 @@ from fhir_trial.sync.capability import ServerInfo, discover
 from fhir_trial.sync.client import Client
 from fhir_trial.sync.folder import FolderWriter, read_folder
 from fhir_trial.sync.journal import Journal
-from fhir_trial.sync.plan import make_plan
 from fhir_trial.sync.pull import pull
-from fhir_trial.sync.push import apply, push
+from fhir_trial.sync.push import push, push_spooled
+from fhir_trial.sync.spool import Spool
+from fhir_trial.trial.connection import connect_embedded
 
 Send = Callable[[Request], Response]
 SYSTEM = "urn:fhir-trial:bench/"
@@ -108,18 +110,25 @@ def filled(folder: str, count: int) -> tuple[Store, ServerInfo]:
     return store, run(discover(BASE, research_store=True), lambda request: handle(store, request, BASE))
 
 
-def unchanged(folder: str, count: int) -> dict[str, Any]:
-    """A sync of what the server has already, journal on disk, as the command does it; the second of two, the first fills the journal."""
-    store, info = filled(folder, count)
-    rows, seconds, written = list(resources(count, "many")), 0.0, 0
-    for _ in range(2):
-        started = time.perf_counter()
-        with Journal(Path(folder) / "journal.sqlite") as journal:
-            send = lambda request: handle(store, request, BASE)  # noqa: E731
-            plan = run(make_plan(rows, info, journal.synced(info.base_url)), send)
-            written += run(apply(plan, journal), send).written
-        seconds = time.perf_counter() - started
-    return {"seconds": seconds, "written": written}
+def folder_of(folder: str, count: int) -> dict[str, Any]:
+    """The resources as a folder, `FOLDER/in`, and in a store, `FOLDER/store.sqlite`, as if someone else had put them there."""
+    store, _ = filled(folder, count)
+    store.close()
+    with FolderWriter(Path(folder) / "in") as writer:
+        for row in resources(count, "many"):
+            writer.take(row["resourceType"], [row])
+        writer.finish("r4")
+    return {}
+
+
+def synced(folder: str, store: str) -> dict[str, Any]:
+    """A sync of a folder with an embedded store, as the command does it."""
+    started = time.perf_counter()
+    connection = connect_embedded(Path(folder) / store, "r4")
+    with connection, Journal.of_folder(Path(folder) / "in") as journal, Spool.of(read_folder(Path(folder) / "in")) as ours:
+        report = connection.run(push_spooled(ours, connection.info, journal))
+    assert report.is_clean
+    return {"seconds": time.perf_counter() - started, "written": report.written}
 
 
 def pulled(folder: str, count: int) -> dict[str, Any]:
@@ -137,8 +146,10 @@ def main(what: str, *arguments: str) -> None:
     """Measure, and say it with the peak of this process's memory."""
     if what == "rates":
         found = rates(arguments[0], arguments[1], int(arguments[2]))
+    elif what == "sync":
+        found = synced(*arguments)
     else:
-        found = {"unchanged": unchanged, "pull": pulled}[what](arguments[0], int(arguments[1]))
+        found = {"pull": pulled, "folder": folder_of}[what](arguments[0], int(arguments[1]))
     found["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(json.dumps(found))
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -26,8 +26,22 @@ def show(text: str) -> None:
 
 def show_json(value: Any) -> None:
     """Data, as JSON; letters that the terminal's encoding lacks as JSON's escapes."""
+    show(_json_text(value))
+
+
+def show_json_as_it_comes(name: str, items: Iterable[object], others: Callable[[], Mapping[str, Any]]) -> None:
+    """An object as JSON, its list `name` item by item; the `others` of its members are asked for when the list has ended."""
+    held, comma = f"{{\n  {_json_text(name)}: [", ""
+    for item in items:
+        show(held + comma)
+        held, comma = f"    {_json_text(item)}", ","
+    show(f"{held}\n  ],")
+    show(_json_text(others()).removeprefix("{\n"))
+
+
+def _json_text(value: Any) -> str:
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
-    show(text if _sayable(text, sys.stdout) == text else json.dumps(value, indent=2, default=str))
+    return text if _sayable(text, sys.stdout) == text else json.dumps(value, indent=2, default=str)
 
 
 def _sayable(text: str, stream: TextIO) -> str:

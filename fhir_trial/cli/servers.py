@@ -1,21 +1,24 @@
 """`sync`: the plan of bringing a folder to a server, and its carrying out; the options that all commands about servers share."""
 
 import datetime as dt
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from fhir_trial import config
-from fhir_trial.cli.output import say, say_findings, show, show_counts, show_json, terminal_progress
+from fhir_trial.cli.output import say, say_findings, show, show_counts, show_json, show_json_as_it_comes, terminal_progress
 from fhir_trial.errors import InputError, UsageError, no_folder
 from fhir_trial.privacy.audit import AuditLog
 from fhir_trial.sources.study_file import load_study
-from fhir_trial.sync.decide import Choices
+from fhir_trial.sync.decide import ACTIONS, Choices
 from fhir_trial.sync.folder import folder_version, read_folder, read_manifest
 from fhir_trial.sync.journal import Journal
-from fhir_trial.sync.plan import make_plan
-from fhir_trial.sync.push import apply as apply_plan
+from fhir_trial.sync.plan import Plan, plan_by_piece
+from fhir_trial.sync.push import push_spooled
+from fhir_trial.sync.spool import Spool
 from fhir_trial.trial.connection import Connection, connect
 
 Server = Annotated[str | None, typer.Option("--server", help="A URL, or a name of the configuration.")]
@@ -55,19 +58,20 @@ def sync(
     """Show what a sync would create, update, leave or conflict over; with --apply do it. 1 when there are conflicts."""
     if not folder.is_dir():
         raise no_folder(folder, "files named <ResourceType>.ndjson in it")
-    resources = list(read_folder(folder))
+    progress = terminal_progress()
     with (
+        Spool.of(read_folder(folder), progress) as ours,
         _open(server, folder_version(folder, fhir), server_flags(token, research_store, deadline, profile)) as connection,
         Journal.of_folder(folder) as journal,
     ):
         blinded = _is_blinded(folder, study, connection.info.research_store)
         choices = Choices(prefer, delete, withhold_arm=blinded)  # type: ignore[arg-type] # checked by Choices itself
-        plan = connection.run(make_plan(resources, connection.info, journal.synced(connection.info.base_url), choices))
         if not apply:
-            show_json({"plan": plan.counts(), "lines": list(plan.lines(show_values))}) if as_json else _show_plan(plan, show_values)
-            return 1 if plan.of("conflict", "refused") else 0
+            steps = plan_by_piece(ours, connection.info, journal.synced(connection.info.base_url), choices)
+            counts = _show_plan((connection.run(step) for step in steps), show_values, as_json)
+            return 1 if counts["conflict"] + counts["refused"] else 0
         with AuditLog.of_folder(folder).doing("sync", server=connection.info.base_url) as told:
-            report = connection.run(apply_plan(plan, journal, terminal_progress()))
+            report = connection.run(push_spooled(ours, connection.info, journal, choices, progress))
             told.update(report.counts())
     show_json(report.counts()) if as_json else show_counts(str(folder), report.counts())
     say_findings(report.findings)
@@ -89,7 +93,19 @@ def _is_blinded(folder: Path, study: str | None, research_store: bool) -> bool:
         return False
 
 
-def _show_plan(plan: Any, show_values: bool) -> None:
-    for line in plan.lines(show_values):
-        show(line)
-    show_counts("plan", plan.counts())
+def _show_plan(plans: Iterable[Plan], show_values: bool, as_json: bool) -> Mapping[str, int]:
+    """Show each piece of a plan as it is decided, and the counts of all at the end; the counts come back."""
+    counts: Counter[str] = Counter(dict.fromkeys(ACTIONS, 0))
+
+    def lines() -> Iterator[str]:
+        for plan in plans:
+            counts.update(plan.counts())
+            yield from plan.lines(show_values)
+
+    if as_json:
+        show_json_as_it_comes("lines", lines(), lambda: {"plan": counts})
+    else:
+        for line in lines():
+            show(line)
+        show_counts("plan", counts)
+    return counts

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from fhir_trial.cli.main import run
-from fhir_trial.cli.output import say, show, show_json
+from fhir_trial.cli.output import say, show, show_json, show_json_as_it_comes
 
 ODD = "la\udcfftin ü 漢.ndjson"
 
@@ -35,3 +35,26 @@ def test_a_view_does_not_replace_what_it_reads(tmp_path, capsys):
     assert run(["view", str(view), str(source), "--out", str(tmp_path / "p.ndjson")]) == 2
     assert "is what is read" in capsys.readouterr().err
     assert source.read_text() == '{"resourceType":"Patient","id":"a"}\n'
+
+
+@pytest.mark.parametrize("items", [[], [ODD], ["a", 'b"', "c"]])
+def test_a_list_that_is_shown_as_it_comes_is_json_and_what_counts_it_comes_last(items, capsys):
+    seen = []
+
+    def counted():
+        for item in items:
+            seen.append(item)
+            yield item
+
+    show_json_as_it_comes("lines", counted(), lambda: {"plan": {"create": len(seen)}, "b": 1})
+    assert json.loads(capsys.readouterr().out) == {"lines": items, "plan": {"create": len(items)}, "b": 1}
+
+
+def test_nothing_is_shown_of_a_list_that_breaks_before_its_first_item(capsys):
+    def broken():
+        raise ValueError("broken")
+        yield
+
+    with pytest.raises(ValueError, match="broken"):
+        show_json_as_it_comes("lines", broken(), dict)
+    assert capsys.readouterr().out == ""
