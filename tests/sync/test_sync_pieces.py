@@ -1,0 +1,161 @@
+"""A plan made piece by piece is the plan made at once, whatever refers to what and whatever the server is like; a sync in pieces ends alike."""
+
+import copy
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given, settings
+
+from fhir_trial.fhir.http import Request, run
+from fhir_trial.fhir.json import encode
+from fhir_trial.sync import push as pushing
+from fhir_trial.sync.capability import ServerInfo
+from fhir_trial.sync.decide import Choices, Item
+from fhir_trial.sync.failures import Interrupted
+from fhir_trial.sync.journal import Journal
+from fhir_trial.sync.plan import make_plan, plan_by_piece
+from fhir_trial.sync.profile import Profile
+from fhir_trial.sync.spool import Spool
+from fhir_trial.testing.memory_server import MemoryServer
+
+PLACES = ["Patient/a", "Patient/b", *(f"Observation/{name}" for name in "cdefghi")]
+OUTSIDE = ["Patient/held", "Patient/unknown"]
+
+
+def resource(place: str, value: int, targets: list[str]) -> dict:
+    kind, _, identity = place.partition("/")
+    made = {"resourceType": kind, "id": identity, "identifier": [{"system": "urn:x", "value": place}], "valueInteger": value}
+    return {**made, "focus": [{"reference": target} for target in targets]} if targets else made
+
+
+graphs = st.dictionaries(
+    st.sampled_from(PLACES), st.tuples(st.integers(0, 2), st.lists(st.sampled_from(PLACES + OUTSIDE), max_size=3)), max_size=len(PLACES)
+)
+
+
+@dataclass
+class Case:
+    """What was synced before, what someone else then did, and what is to be synced now, with which server."""
+
+    before: dict
+    now: dict
+    edited: set[str]
+    deleted: set[str]
+    info: ServerInfo
+    choices: Choices
+
+    def prepared(self, journal: Journal) -> MemoryServer:
+        """The server and the journal as they were when the sync began."""
+        server = MemoryServer(transactions=self.info.transactions)
+        server.held["Patient/held"] = {"resourceType": "Patient", "id": "held", "meta": {"versionId": "1"}}
+        research = ServerInfo(self.info.base_url, "4.0.1", self.info.transactions, research_store=True, profile=self.info.profile)
+        run(pushing.push(rows(self.before), research, journal), server.handle)
+        for place, row in list(server.held.items()):
+            name = row.get("identifier", [{}])[0].get("value")
+            if name in self.edited:
+                server.handle(Request("PUT", place, body=encode({**row, "valueInteger": 9})))
+            elif name in self.deleted:
+                server.handle(Request("DELETE", place))
+        return server
+
+
+def rows(graph: dict) -> list[dict]:
+    return [resource(place, *said) for place, said in graph.items()]
+
+
+@st.composite
+def cases(draw) -> Case:
+    identity = draw(st.sampled_from(["client-id", "client-id", "conditional", "search-first"]))
+    info = ServerInfo(
+        "http://127.0.0.1:1/fhir",
+        "4.0.1",
+        transactions=draw(st.booleans()),
+        research_store=draw(st.booleans()),
+        profile=Profile(identity=identity),
+    )
+    choices = Choices(draw(st.sampled_from([None, "source", "server"])), delete=draw(st.booleans()))
+    some = st.sets(st.sampled_from(PLACES), max_size=3)
+    return Case(draw(graphs), draw(graphs), draw(some), draw(some), info, choices)
+
+
+def in_pieces(case: Case, server: MemoryServer, journal: Journal, size: int) -> list[Item]:
+    with Spool.of(rows(case.now)) as ours:
+        steps = plan_by_piece(ours, case.info, journal.synced(case.info.base_url), case.choices, size)
+        return [item for step in steps for item in run(step, server.handle).items]
+
+
+def decided(items: Iterable[Item]) -> list[Item]:
+    """The items without the server's values: what it refers to has a business key only when its piece was read, and a place till then."""
+    return [replace(item, differences=tuple(replace(d, theirs=None) for d in item.differences)) for item in items]
+
+
+@settings(max_examples=200, deadline=None)
+@given(cases())
+def test_pieces_of_any_size_decide_the_same(case: Case):
+    with Journal(":memory:") as journal:
+        server = case.prepared(journal)
+        whole = run(make_plan(rows(case.now), case.info, dict(journal.synced(case.info.base_url)), case.choices), server.handle)
+        for size in (1, 2, 1000):
+            assert decided(in_pieces(case, server, journal, size)) == decided(whole.items), size
+
+
+@settings(max_examples=100, deadline=None)
+@given(cases())
+def test_dependents_of_what_is_refused_are_refused_and_nothing_else_for_that_reason(case: Case):
+    with Journal(":memory:") as journal:
+        server = case.prepared(journal)
+        items = {item.place: item for item in in_pieces(case, server, journal, 2)}
+    strangers = set() if case.info.research_store else {"Patient/unknown", *(set(PLACES[:2]) - set(case.now) - set(server.held))}
+    lacking = {place for place, item in items.items() if item.action == "refused" and item.version is None} | strangers
+    for place, (_, targets) in case.now.items():
+        if items[place].action in ("create", "update"):
+            assert lacking.isdisjoint(targets)
+        elif items[place].reason in ("it refers to a resource that is refused", "it is about a patient whom this server does not have"):
+            assert not lacking.isdisjoint(targets)
+
+
+@settings(max_examples=100, deadline=None)
+@given(cases(), st.sampled_from([1, 2, 3]))
+def test_a_sync_in_pieces_ends_as_one_at_once(case: Case, size: int):
+    ends = []
+    for piece in (size, 1000):
+        with Journal(":memory:") as journal, pytest.MonkeyPatch.context() as patched:
+            server = case.prepared(journal)
+            patched.setattr(plan_by_piece, "__defaults__", (None, piece))
+            report = run(pushing.push(rows(case.now), case.info, journal, case.choices), server.handle)
+            held = {row.get("identifier", [{}])[0].get("value"): row.get("valueInteger") for row in server.held.values()}
+            assert len(held) == len(server.held), "one copy of each"
+            known = dict(journal.synced(case.info.base_url))
+        ends.append((report.counts(), sorted(finding.describe() for finding in report.findings), held, sorted(known)))
+    assert ends[0] == ends[1]
+
+
+@pytest.mark.parametrize("delete", [False, True])
+def test_what_a_broken_sync_in_pieces_wrote_is_kept_and_the_next_one_goes_on(delete: bool, monkeypatch):
+    monkeypatch.setattr(plan_by_piece, "__defaults__", (None, 2))
+    graph = {f"Observation/{n}": (0, [f"Observation/{n - 1}"] if n else []) for n in range(8)}
+    draw = random.Random(0)
+    for _ in range(20):
+        server, left = MemoryServer(), draw.randrange(1, 12)
+        info = ServerInfo(server.base_url, "4.0.1", research_store=True)
+        requests = iter(range(left))
+
+        def send(request: Request, server=server, requests=requests):
+            if next(requests, None) is None:
+                raise Interrupted("gone")
+            return server.handle(request)
+
+        with Journal(":memory:") as journal:
+            try:
+                run(pushing.push(rows(graph), info, journal, Choices(delete=delete)), send)
+            except Exception as error:
+                assert type(error).__name__ in ("PartlyDone", "Interrupted", "Unreachable")
+            held = copy.deepcopy(server.held)
+            for place in held:
+                assert all(target in held for target in graph[place][1])
+            report = run(pushing.push(rows(graph), info, journal, Choices(delete=delete)), server.handle)
+            assert (report.created + len(held), report.is_clean, server.writes) == (8, True, 8)
+            assert not journal.unanswered(server.base_url)
