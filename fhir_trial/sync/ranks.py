@@ -22,7 +22,6 @@ def rank(db: sqlite3.Connection) -> None:
     db.execute("""
         INSERT INTO edge SELECT refers.source, ours.id
         FROM refers CROSS JOIN target ON target.id = refers.target CROSS JOIN ours ON ours.place = target.place
-        WHERE ours.id <> refers.source
     """)
     db.execute("CREATE INDEX edge_target ON edge (target)")
     db.execute("INSERT INTO ranked (id, about) SELECT id, about FROM ours")
@@ -66,17 +65,13 @@ def _rank_islands(db: sqlite3.Connection, next_rank: int) -> None:
 
 
 def _island(db: sqlite3.Connection, start: int) -> dict[int, list[int]]:
-    """What hangs together with a resource among those without a rank: each with those that it refers to."""
+    """A resource and all that it refers to, straight or by way of others, among those without a rank: each with those it refers to."""
+    targets = "SELECT target FROM edge CROSS JOIN ranked ON id = target WHERE source = ? AND rank IS NULL"
     found: dict[int, list[int]] = {}
     waiting = [start]
     while waiting:
         at = waiting.pop()
         if at not in found:
-            found[at] = _neighbours(db, at, "source", "target")
-            waiting += found[at] + _neighbours(db, at, "target", "source")
+            found[at] = [row[0] for row in db.execute(targets, (at,))]
+            waiting += found[at]
     return found
-
-
-def _neighbours(db: sqlite3.Connection, at: int, near: str, far: str) -> list[int]:
-    rows = db.execute(f"SELECT edge.{far} FROM edge CROSS JOIN ranked ON id = edge.{far} WHERE edge.{near} = ? AND rank IS NULL", (at,))
-    return [row[0] for row in rows]

@@ -13,6 +13,7 @@ from fhir_trial.cli.main import COMMANDS, run
 from fhir_trial.cli.output import terminal_progress
 from fhir_trial.errors import Unreachable
 from fhir_trial.progress import silent
+from fhir_trial.sync.plan import plan_by_piece
 
 
 @pytest.fixture
@@ -27,15 +28,15 @@ def folder(fhir_folders, tmp_path):
 
 @pytest.fixture
 def leaves_after(monkeypatch):
-    """`leaves_after(n)`: the server cannot be reached any more after n requests that write."""
+    """`leaves_after(n, methods)`: the server cannot be reached any more after n requests that write, or of these methods."""
     whole = servers._open
 
-    def after(number):
+    def after(number, methods=("POST", "PUT", "DELETE")):
         def opened(*arguments):
             connection, left = whole(*arguments), [number]
 
             def send(request):
-                if request.method != "GET":
+                if request.method in methods:
                     if not left[0]:
                         raise Unreachable("the server is gone")
                     left[0] -= 1
@@ -68,6 +69,17 @@ def test_a_sync_that_the_server_leaves_ends_with_5_and_the_next_one_goes_on(comm
     rest = json.loads(command(*call).out)
     assert rest["created"] == total - written
     assert json.loads(command(*call).out)["unchanged"] == total
+
+
+@pytest.mark.parametrize("output", [[], ["--json"]], ids=["text", "json"])
+def test_a_plan_is_shown_as_it_is_decided(command, folder, served, leaves_after, monkeypatch, output):
+    monkeypatch.setenv("TESTS_TOKEN", TOKEN)
+    monkeypatch.setattr(plan_by_piece, "__defaults__", (None, 2))
+    leaves_after(3, methods=("GET",))
+    broken = command("sync", folder, "--server", served, "--token", "env:TESTS_TOKEN", "--research-store", *output)
+    assert broken.code == 4
+    assert broken.out.count("create ") > 0
+    assert "plan" not in broken.out
 
 
 def test_progress_is_said_once_a_step_at_a_terminal(monkeypatch, capsys):

@@ -66,6 +66,19 @@ def test_what_was_sent_is_ours_until_the_place_is_settled():
         assert journal.synced("s") == {"Patient/a": Synced(("2",))}
 
 
+def test_what_is_synced_is_read_a_part_at_a_time_while_it_is_written():
+    places = [f"Patient/{number:04}" for number in range(2_500)]
+    with Journal(":memory:") as journal:
+        journal.remember("s", {place: Synced(("1",)) for place in places[::2]})
+        journal.begin("s", dict.fromkeys(places[1::2], "2"))
+        seen = []
+        for place in journal.synced("s"):
+            journal.remember("s", {place: Synced(("3",))})
+            seen.append(place)
+        assert seen == places
+        assert len(journal.synced("s")) == 2_500
+
+
 def test_the_file_is_private(tmp_path):
     Journal.of_folder(tmp_path).close()
     assert stat.S_IMODE((tmp_path / ".fhir-trial" / "journal.sqlite").stat().st_mode) == 0o600
