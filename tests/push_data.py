@@ -1,5 +1,10 @@
 """Patients and observations to push, and the server's facts that tests of pushing share."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
 from fhir_trial.sync.capability import ServerInfo
 
 STORE = ServerInfo("http://127.0.0.1:1/fhir", "4.0.1", research_store=True)
@@ -24,3 +29,11 @@ def observation(name: str, number: int, value: int = 5, **more: object) -> dict:
 def cohort(subjects: int = 3, each: int = 4) -> list[dict]:
     observations = [observation(str(s), n) for s in range(subjects) for n in range(each)]
     return [*observations, *(patient(str(s)) for s in range(subjects))]
+
+
+@contextmanager
+def pieces_of(size: int) -> Iterator[None]:
+    """Syncs go on in pieces of so many resources."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("fhir_trial.sync.plan.PIECE", size)
+        yield

@@ -72,7 +72,7 @@ def make_plan(
 
 
 def plan_by_piece(
-    ours: Spool, server: ServerInfo, synced: Mapping[str, Synced], choices: Choices | None = None, size: int = PIECE
+    ours: Spool, server: ServerInfo, synced: Mapping[str, Synced], choices: Choices | None = None
 ) -> Iterator[Exchange[Plan]]:
     """The plan of a sync in pieces, deletions last; each is an exchange to be run to its end before the next is asked for.
 
@@ -80,12 +80,12 @@ def plan_by_piece(
     """
     planner = _Planner(ours, server, synced, choices or Choices())
     yield planner.look_outside()
-    for piece in ours.pieces(size):
+    for piece in ours.pieces(PIECE):
         yield planner.decide(piece)
     if planner.choices.delete:
         with Spool() as theirs:
             yield planner.find_gone(theirs)
-            for piece in theirs.pieces_backwards(size):
+            for piece in theirs.pieces_backwards(PIECE):
                 yield planner.let_go(theirs, piece)
 
 

@@ -63,8 +63,8 @@ class Spool:
         spool = cls()
         try:
             for rows in batches(resources, PIECE):
-                spool.take(rows)
                 progress("reading", spool._taken, None)
+                spool.take(rows)
             spool.arrange()
         except BaseException:
             spool.close()
@@ -86,7 +86,7 @@ class Spool:
             rank(self._db)
             self._db.execute("COMMIT")
 
-    def pieces(self, size: int = PIECE) -> Iterator[list[Resource]]:
+    def pieces(self, size: int) -> Iterator[list[Resource]]:
         """The resources, so many at a time or more where a circle is larger; what each refers to is in its piece or an earlier one.
 
         The same resources in the same order make the same pieces. Those about one patient stand together as far as the order allows: some
@@ -94,7 +94,7 @@ class Spool:
         """
         return self._pieces(_ORDERED.format("ASC"), size)
 
-    def pieces_backwards(self, size: int = PIECE) -> Iterator[list[Resource]]:
+    def pieces_backwards(self, size: int) -> Iterator[list[Resource]]:
         """The resources from the last to the first: each before what it refers to."""
         return self._pieces(_ORDERED.format("DESC"), size)
 

@@ -13,7 +13,6 @@ from fhir_trial.cli.main import COMMANDS, run
 from fhir_trial.cli.output import terminal_progress
 from fhir_trial.errors import Unreachable
 from fhir_trial.progress import silent
-from fhir_trial.sync.plan import plan_by_piece
 
 
 @pytest.fixture
@@ -74,7 +73,7 @@ def test_a_sync_that_the_server_leaves_ends_with_5_and_the_next_one_goes_on(comm
 @pytest.mark.parametrize("output", [[], ["--json"]], ids=["text", "json"])
 def test_a_plan_is_shown_as_it_is_decided(command, folder, served, leaves_after, monkeypatch, output):
     monkeypatch.setenv("TESTS_TOKEN", TOKEN)
-    monkeypatch.setattr(plan_by_piece, "__defaults__", (None, 2))
+    monkeypatch.setattr("fhir_trial.sync.plan.PIECE", 2)
     leaves_after(3, methods=("GET",))
     broken = command("sync", folder, "--server", served, "--token", "env:TESTS_TOKEN", "--research-store", *output)
     assert broken.code == 4

@@ -8,6 +8,7 @@ from pathlib import Path
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from push_data import pieces_of
 
 from fhir_trial.errors import FhirTrialError
 from fhir_trial.fhir.http import Request, Response, run
@@ -58,8 +59,12 @@ class Known:
 
 
 class Sync(RuleBasedStateMachine):
-    @initialize(transactions=st.booleans(), identity=st.sampled_from(["client-id", "conditional", "search-first"]))
-    def start(self, transactions: bool, identity: str) -> None:
+    @initialize(
+        transactions=st.booleans(), identity=st.sampled_from(["client-id", "conditional", "search-first"]), piece=st.sampled_from([1, 1000])
+    )
+    def start(self, transactions: bool, identity: str, piece: int) -> None:
+        self.pieces = pieces_of(piece)
+        self.pieces.__enter__()
         self.folder = tempfile.TemporaryDirectory()
         self.server = MemoryServer(transactions=transactions)
         self.journal = Journal(Path(self.folder.name) / "journal.sqlite")
@@ -73,6 +78,7 @@ class Sync(RuleBasedStateMachine):
         if hasattr(self, "folder"):
             self.journal.close()
             self.folder.cleanup()
+            self.pieces.__exit__(None, None, None)
 
     def held(self) -> dict[str, int]:
         return {row["identifier"][0]["value"]: row["valueInteger"] for row in self.server.held.values()}

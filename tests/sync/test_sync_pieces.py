@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
+from push_data import pieces_of
 
 from fhir_trial.errors import PartlyDone, Unreachable
 from fhir_trial.fhir.http import Request, run
@@ -86,8 +87,8 @@ def cases(draw) -> Case:
 
 
 def in_pieces(case: Case, server: MemoryServer, journal: Journal, size: int) -> list[Item]:
-    with Spool.of(rows(case.now)) as ours:
-        steps = plan_by_piece(ours, case.info, journal.synced(case.info.base_url), case.choices, size)
+    with Spool.of(rows(case.now)) as ours, pieces_of(size):
+        steps = plan_by_piece(ours, case.info, journal.synced(case.info.base_url), case.choices)
         return [item for step in steps for item in run(step, server.handle).items]
 
 
@@ -127,9 +128,8 @@ def test_syncs_in_pieces_end_as_those_at_once(case: Case, size: int):
     """After three: at once, what refers to something that a server made anew under another id is updated by the second only."""
     ends = []
     for piece in (size, 1000):
-        with Journal(":memory:") as journal, pytest.MonkeyPatch.context() as patched:
+        with Journal(":memory:") as journal, pieces_of(piece):
             server = case.prepared(journal)
-            patched.setattr(plan_by_piece, "__defaults__", (None, piece))
             reports = [run(pushing.push(rows(case.now), case.info, journal, case.choices), server.handle) for _ in range(3)]
             known = sorted(journal.synced(case.info.base_url))
         findings = [sorted(finding.describe() for finding in report.findings) for report in reports]
@@ -147,7 +147,7 @@ def by_key(server: MemoryServer) -> dict:
 
 @pytest.mark.parametrize("delete", [False, True])
 def test_what_a_broken_sync_in_pieces_wrote_is_kept_and_the_next_one_goes_on(delete: bool, monkeypatch):
-    monkeypatch.setattr(plan_by_piece, "__defaults__", (None, 2))
+    monkeypatch.setattr("fhir_trial.sync.plan.PIECE", 2)
     graph = {f"Observation/{n}": (0, [f"Observation/{n - 1}"] if n else []) for n in range(8)}
     draw = random.Random(0)
     for _ in range(20):
@@ -184,7 +184,7 @@ def test_what_has_an_id_of_the_servers_own_is_found_by_it_although_someone_took_
 
 @pytest.mark.thorough
 def test_memory_does_not_grow_with_the_resources(tmp_path, monkeypatch):
-    monkeypatch.setattr(plan_by_piece, "__defaults__", (None, 100))
+    monkeypatch.setattr("fhir_trial.sync.plan.PIECE", 100)
     monkeypatch.setattr("fhir_trial.sync.spool.PIECE", 100)
     peaks = []
     for count in (50, 300, 1_200):  # the first reads definitions that stay

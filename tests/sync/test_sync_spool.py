@@ -87,7 +87,7 @@ def test_numbers_and_members_come_back_as_they_were_and_a_repetition_is_one():
     row = {"resourceType": "Basic", "id": "a", "value": 1.50, "code": {"text": "ä"}}
     again = {"code": {"text": "ä"}, "value": 1.5, "id": "a", "resourceType": "Basic"}
     with Spool.of([row, again]) as spool:
-        assert list(spool.pieces()) == [[row]]
+        assert list(spool.pieces(1000)) == [[row]]
 
 
 def test_every_resource_without_one_identity_is_named_by_its_row_and_nothing_of_it():
@@ -116,7 +116,7 @@ def test_nothing_is_left_on_the_disk_even_while_it_is_open(tmp_path):
         from fhir_trial.sync.spool import Spool
         with Spool.of({"resourceType": "Basic", "id": f"{n}", "text": "x" * 20_000} for n in range(2_000)) as spool:
             held = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if os.path.islink(f"/proc/self/fd/{fd}")]
-            print(sum(name.endswith("(deleted)") for name in held), len(list(spool.pieces())))
+            print(sum(name.endswith("(deleted)") for name in held), len(list(spool.pieces(1000))))
     """)
     if not Path("/proc/self/fd").exists():
         pytest.skip("needs Linux's list of open files")
