@@ -141,7 +141,7 @@ def by_key(server: MemoryServer) -> dict:
     """What a server holds by business identifier, what it refers to too; one copy of each."""
     names = {place: row.get("identifier", [{"value": place}])[0]["value"] for place, row in server.held.items()}
     assert len(set(names.values())) == len(names)
-    targets = {place: [names.get(t["reference"], t["reference"]) for t in row.get("focus", ())] for place, row in server.held.items()}
+    targets = {place: [names.get(t["reference"], "not there") for t in row.get("focus", ())] for place, row in server.held.items()}
     return {names[place]: (row.get("valueInteger"), targets[place]) for place, row in server.held.items()}
 
 
