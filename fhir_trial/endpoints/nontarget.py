@@ -6,13 +6,10 @@ import pandas as pd
 from fhir_trial.endpoints.columns import NO_DAY, Bools, Ints
 from fhir_trial.endpoints.conventions import Conventions
 from fhir_trial.endpoints.readings import (
-    ABSENT,
     EQUIVOCAL,
     MERGED,
     NEW,
     NON_TARGET,
-    NOT_DONE,
-    NOT_EVALUABLE,
     PRESENT,
     PROGRESSED,
     TESTS,
@@ -52,10 +49,10 @@ def lesions(visits: Visits) -> tuple[pd.DataFrame, Ints]:
 
 
 def _was(cells: pd.DataFrame) -> Ints:
+    """A diameter counts before the state beside it; without one, the state does (RECIST 1.1, 4.3.3: a node below 10 mm is normal)."""
     state, evaluated, gone = cells["state"].to_numpy(), cells["evaluated"].to_numpy(), cells["gone"].to_numpy()
-    unread = np.isin(state, (NOT_EVALUABLE, NOT_DONE))
-    seen = np.isin(state, (PRESENT, TOO_SMALL, MERGED, EQUIVOCAL, UNEQUIVOCAL)) | (evaluated & ~gone)
-    return np.select([state == PROGRESSED, unread, (state == ABSENT) | (gone & ~seen), seen], [GREW, UNREAD, GONE, SEEN], UNREAD)
+    seen = np.where(evaluated, ~gone, np.isin(state, (PRESENT, MERGED, EQUIVOCAL, UNEQUIVOCAL)))
+    return np.select([state == PROGRESSED, seen, evaluated], [GREW, SEEN, GONE], UNREAD)
 
 
 def markers_raised(visits: Visits) -> Bools:
@@ -110,7 +107,7 @@ def responses(visits: Visits, non_measurable: Bools, conventions: Conventions) -
             tally[GREW] > 0,
             (total > 0) & (tally[GONE] == total) & ~raised,
             (total > 0) & (tally[GONE] == total),
-            (tally[SEEN] > 0) & partly & non_measurable & (conventions.nontarget_partly_evaluated == "NE"),
+            partly & non_measurable & (conventions.nontarget_partly_evaluated == "NE"),
             tally[SEEN] > 0,
             total > 0,
             raised,
@@ -145,9 +142,7 @@ def new_lesions(visits: Visits) -> pd.DataFrame:
     """Per visit of the table: `new` (none, equivocal, unequivocal), `sequence`, and `since`, when what is now certain was equivocal."""
     records, notes, table = visits.records, visits.notes, visits.table
     found = records[(records["role"] == NEW).to_numpy()]
-    sure = np.isin(found["state"], (UNEQUIVOCAL, PRESENT, PROGRESSED, TOO_SMALL)) | (
-        (found["state"] < 0) & found["evaluated"] & (found["size"] > 0)
-    )
+    sure = np.isin(found["state"], (UNEQUIVOCAL, PRESENT, PROGRESSED, TOO_SMALL)) | ((found["state"] < 0) & (found["size"] > 0))
     told = notes[(notes["test"] == TESTS["new-lesion"]).to_numpy()]
     said = told["value"].astype(str).str.upper()
     cells = pd.concat(

@@ -42,7 +42,7 @@ class Assessments:
 def assess(tables: Mapping[str, pd.DataFrame], conventions: Conventions) -> Assessments:
     """Judge every visit of every reading in the tables `measurement`, `lesion`, `response` (markers, visits not done) and `subject`."""
     readings = read(dict(tables), conventions)
-    if not len(readings.records) and not len(readings.marks):
+    if not len(readings.marks):
         return Assessments(_empty(), readings.who.iloc[:0], readings.findings)
     visits = arrange(readings, tables.get("subject", pd.DataFrame()), conventions)
     targets = measure(visits)
@@ -62,7 +62,7 @@ def _judge(visits: Visits, sums: pd.DataFrame, conventions: Conventions) -> pd.D
     target, why = target_response.judge(sums, conventions)
     target = np.where((target == NOTHING) & measurable, NE, target)
     non_target = other["response"].to_numpy()
-    disease = measurable | has[NON_TARGET][reading]
+    disease = has[NON_TARGET][reading]
     unequivocal = new["new"].to_numpy() == UNEQUIVOCAL_NEW
     after_cr = col.earlier_any(overall(target, non_target, unequivocal, disease, conventions) == CR, reading)
     back = target_response.relapsed(sums, after_cr, conventions)
@@ -99,10 +99,13 @@ def _roles(readings: Readings) -> dict[int, Bools]:
 
 
 def overall(target: Ints, non_target: Ints, new_lesion: Bools, disease: Bools, conventions: Conventions) -> Ints:
-    """The overall response: RECIST 1.1, tables 1 and 2; without any disease at baseline it is NED until a lesion is new."""
+    """The overall response: RECIST 1.1, tables 1 and 2; without any disease at baseline it is NED until a lesion is new.
+
+    `disease` says of those without a target whether they have a lesion at all.
+    """
     blocked = np.isin(non_target, (NEITHER, NE)) if conventions.nontarget_ne_blocks_cr else non_target == NEITHER
     return np.select(
-        [new_lesion | (target == PD) | (non_target == PD), (target == CR) & blocked, target != NOTHING, ~disease],
+        [new_lesion | (non_target == PD), (target == CR) & blocked, target != NOTHING, ~disease],
         [PD, PR, target, NED],
         np.where(non_target == NOTHING, NE, non_target),
     )

@@ -19,7 +19,7 @@ LEAST_INCREASE = 5 * PER_MM
 def sums(visits: Visits, targets: Targets, conventions: Conventions) -> pd.DataFrame:
     """Per visit of the table, on-study visits only being meant: the sums and what they say before any relapse is thought of.
 
-    `total` of the targets evaluated, `complete`, `measured` (any target evaluated), `baseline`, `nadir` (before the visit), `all_gone`,
+    `total` of the targets evaluated, `complete`, `measured` (any target evaluated), `baseline`, `nadir` (before the visit), `all_gone`
     `tumour_seen` and `node_seen` (a target there that was not normal), `sequence`, and `has_targets`.
     """
     size, readings = len(visits.table), visits.readings
@@ -39,7 +39,7 @@ def sums(visits: Visits, targets: Targets, conventions: Conventions) -> pd.DataF
             "expected": expected,
             "baseline": baseline,
             "nadir": _nadir(total, complete, baseline, reading, conventions),
-            "all_gone": (found > 0) & (np.bincount(there["at"], minlength=size) == 0),
+            "all_gone": np.bincount(there["at"], minlength=size) == 0,
             "tumour_seen": np.bincount(there.loc[~nodal, "at"], minlength=size) > 0,
             "node_seen": np.bincount(there.loc[nodal, "at"], minlength=size) > 0,
             "sequence": first_sequence(targets.cells, size),
@@ -59,11 +59,11 @@ def judge(sums: pd.DataFrame, conventions: Conventions) -> tuple[Ints, Ints]:
     total, baseline, nadir = (sums[name].to_numpy() for name in ("total", "baseline", "nadir"))
     complete, all_gone = sums["complete"].to_numpy(), sums["all_gone"].to_numpy()
     increase = total - nadir
-    rose = (increase >= LEAST_INCREASE) & (5 * increase >= nadir) & sums["measured"].to_numpy()
+    rose = (increase >= LEAST_INCREASE) & (5 * increase >= nadir)
     if conventions.normal_nodes_never_pd:
         rose &= ~all_gone
-    fell = (baseline > 0) & (10 * (baseline - total) >= 3 * baseline)
-    partly = rose & ~complete & conventions.partial_sum_pd
+    fell = 10 * (baseline - total) >= 3 * baseline
+    partly = rose & conventions.partial_sum_pd
     cases = [rose & complete, partly, complete & all_gone, complete & fell, complete, sums["expected"].to_numpy() > 0]
     return np.select(cases, [PD, PD, CR, PR, SD, NE], NOTHING), np.select(cases, range(6), len(TARGET_REASONS) - 1)
 

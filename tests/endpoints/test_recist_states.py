@@ -1,0 +1,208 @@
+"""What a record of a lesion that is no target says, state by state; which record and reason stand in a visit's row."""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from fhir_trial.endpoints.conventions import preset
+from fhir_trial.endpoints.recist import Assessments, assess
+from fhir_trial.errors import Findings
+
+Tables = dict[str, pd.DataFrame]
+Build = Callable[[Mapping[str, Any]], Tables]
+Day = Callable[[int], str]
+
+WHO = {"subject": "S1", "evaluator": "INVESTIGATOR", "evaluator_id": None}
+TUMOUR = {"id": "T1", "mm": 30, "nodal": False, "organ": "LUNG"}
+OTHER = {"id": "N1", "nodal": False, "organ": "LIVER"}
+NODE = {"id": "N1", "nodal": True, "organ": "LYMPH NODE"}
+
+
+def judged(tables: Tables, **settings: object) -> Assessments:
+    return assess(tables, preset("protocol").with_settings(settings))
+
+
+def case(*visits: dict[str, Any], targets: Any = (), others: Any = ()) -> dict[str, Any]:
+    numbered = [{"day": 42 * n, **visit} for n, visit in enumerate(visits, 1)]
+    return {"baseline": {"target": list(targets), "nontarget": list(others)}, "visits": numbered}
+
+
+def at_visit(tables: Tables, on_day: Day, lesion: str, **said: Any) -> Tables:
+    """The tables with one record more, at the second visit unless it says otherwise."""
+    row = {**WHO, "visit": "VISIT 2", "visit_number": 2, "on": on_day(42), "lesion": lesion, "record": 99, "state_sequence": 99, **said}
+    return tables | {"measurement": pd.concat([tables["measurement"], pd.DataFrame([row])], ignore_index=True)}
+
+
+NON_TARGET = [
+    ("present", None, False, "NON-CR/NON-PD"),
+    ("merged", None, False, "NON-CR/NON-PD"),
+    ("equivocal", None, False, "NON-CR/NON-PD"),
+    ("unequivocal", None, False, "NON-CR/NON-PD"),
+    ("too-small-to-measure", None, False, "NON-CR/NON-PD"),
+    ("absent", None, False, "CR"),
+    ("not-evaluable", None, False, "NE"),
+    ("not-done", None, False, "NE"),
+    ("unequivocal-progression", None, False, "PD"),
+    ("unequivocal-progression", 12, False, "PD"),
+    (None, 12, False, "NON-CR/NON-PD"),
+    (None, 0, False, "CR"),
+    ("not-evaluable", 12, False, "NE"),
+    ("not-done", 12, False, "NE"),
+    # a node is normal below 10 mm, however it is said that it is seen (RECIST 1.1, 4.3.3)
+    ("present", 9.9, True, "CR"),
+    ("present", 10, True, "NON-CR/NON-PD"),
+    ("too-small-to-measure", None, True, "CR"),
+    (None, 9.9, True, "CR"),
+    (None, 10, True, "NON-CR/NON-PD"),
+    # where state and diameter disagree the diameter counts, as the finding says
+    ("absent", 12, False, "NON-CR/NON-PD"),
+    ("present", 0, False, "CR"),
+]
+
+
+@pytest.mark.parametrize(("state", "mm", "nodal", "expected"), NON_TARGET)
+def test_what_is_said_of_a_non_target_lesion(
+    tables_of: Build, on_day: Day, state: str | None, mm: float | None, nodal: bool, expected: str
+) -> None:
+    tables = tables_of(case(others=[NODE if nodal else OTHER]))
+    size = {} if mm is None else {"short_axis_mm" if nodal else "longest_mm": Decimal(str(mm))}
+    tables = at_visit(tables, on_day, "N1", role="non-target", state=state, **size)
+    assert judged(tables).frame["overall"].tolist() == [expected]
+
+
+NEW = [
+    ("unequivocal", None, "PD"),
+    ("present", None, "PD"),
+    ("unequivocal-progression", None, "PD"),
+    ("too-small-to-measure", None, "PD"),
+    ("equivocal", None, "SD"),
+    ("equivocal", 12, "SD"),
+    ("absent", None, "SD"),
+    ("absent", 12, "SD"),
+    ("not-evaluable", None, "SD"),
+    (None, 12, "PD"),
+    (None, 0, "SD"),
+    (None, -3, "SD"),
+]
+
+
+@pytest.mark.parametrize(("state", "mm", "expected"), NEW)
+def test_what_is_said_of_a_new_lesion(tables_of: Build, on_day: Day, state: str | None, mm: float | None, expected: str) -> None:
+    size = {} if mm is None else {"longest_mm": Decimal(mm)}
+    tables = at_visit(tables_of(case({"target": {"T1": 30}}, targets=[TUMOUR])), on_day, "X1", role="new", state=state, **size)
+    row = judged(tables).frame.iloc[0]
+    assert (row["overall"], row["new_lesion"]) == (
+        expected,
+        "UNEQUIVOCAL" if expected == "PD" else "EQUIVOCAL" if state == "equivocal" else "NONE",
+    )
+
+
+TOLD = [*((word, "UNEQUIVOCAL") for word in ("UNEQUIVOCAL", "Y", "YES", "PRESENT", "PD", "NEW", "y")), ("EQUIVOCAL", "EQUIVOCAL")]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [*TOLD, ("N", "NONE"), ("NO", "NONE"), ("ABSENT", "NONE"), ("UNKNOWN", "NONE"), ("NE", "NONE")]
+)
+def test_a_new_lesion_that_is_reported_without_a_record(tables_of: Build, on_day: Day, value: str, expected: str) -> None:
+    tables = tables_of(case({"target": {"T1": 30}}, targets=[TUMOUR]))
+    row = {**WHO, "test": "new-lesion", "visit": "VISIT 2", "visit_number": 2, "on": on_day(42), "value": value, "sequence": 5}
+    found = judged(tables | {"response": pd.DataFrame([row])}).frame.iloc[0]
+    assert (found["new_lesion"], found["overall"]) == (expected, "PD" if expected == "UNEQUIVOCAL" else "SD")
+
+
+@pytest.mark.parametrize(("identified", "codes"), [(-7, []), (-5, []), (-3, []), (-2, ["lesion-without-baseline"]), (None, [])])
+def test_a_non_target_lesion_is_one_of_baseline_by_the_day_it_was_identified(
+    tables_of: Build, on_day: Day, identified: int | None, codes: list[str]
+) -> None:
+    """Baseline scans are of days -7 and -3; the second lesion was identified and not recorded there."""
+    second = {"id": "N2", "nodal": False, "organ": "BONE"}
+    tables = tables_of(case({"nontarget": {"N1": "ABSENT"}}, others=[OTHER]))
+    tables = at_visit(tables, on_day, "N1", role="non-target", state="present", visit="SCREENING 2", visit_number=1.5, on=on_day(-3))
+    tables = at_visit(tables, on_day, "N2", role="non-target", state="absent")
+    on = None if identified is None else on_day(identified)
+    known = {**WHO, "lesion": second["id"], "role": "non-target", "organ": second["organ"], "nodal": False, "on": on}
+    tables["lesion"] = pd.concat([tables["lesion"], pd.DataFrame([known])], ignore_index=True)
+    result = judged(tables)
+    assert ([f.code for f in result.findings], result.frame["overall"].tolist()) == (codes, ["CR"])
+
+
+def test_a_lesion_identified_at_baseline_and_not_read_keeps_a_complete_response_away(tables_of: Build, on_day: Day) -> None:
+    tables = tables_of(case({"nontarget": {"N1": "ABSENT"}}, others=[OTHER]))
+    for identified, expected in ((on_day(-7), "NE"), (None, "NE"), (on_day(41), "CR")):
+        known = {**WHO, "lesion": "N2", "role": "non-target", "organ": "BONE", "nodal": False, "on": identified}
+        more = tables | {"lesion": pd.concat([tables["lesion"], pd.DataFrame([known])], ignore_index=True)}
+        assert judged(more).frame["overall"].tolist() == [expected], identified
+
+
+def test_of_two_markers_of_a_day_the_one_that_is_not_normal_counts(tables_of: Build, on_day: Day) -> None:
+    tables = tables_of(case({"target": {"T1": 0}}, targets=[TUMOUR]))
+    row = {**WHO, "test": "marker", "visit": "VISIT 2", "visit_number": 2, "on": on_day(42)}
+    told = pd.DataFrame([{**row, "value": value, "sequence": n} for n, value in enumerate(("NORMAL", "NOT NORMAL"), 1)])
+    for markers in (told, told.iloc[::-1]):
+        assert judged(tables | {"response": markers}).frame["overall"].tolist() == ["PR"]
+
+
+def reasons(result: Assessments) -> list[str]:
+    return result.frame["reason"].tolist()
+
+
+def test_a_lesion_that_grew_is_told_before_one_that_came_back(tables_of: Build) -> None:
+    gone, back = {"N1": "ABSENT", "N2": "ABSENT"}, {"N1": "PRESENT", "N2": "ABSENT"}
+    others = [OTHER, {"id": "N2", "nodal": False, "organ": "BONE"}]
+    result = judged(tables_of(case(*({"nontarget": seen} for seen in (gone, back)), others=others)))
+    assert reasons(result) == ["non-target lesions gone", "non-target lesion back after complete response"]
+    grew = judged(tables_of(case(*({"nontarget": seen} for seen in (gone, {**back, "N2": "PD"})), others=others)))
+    assert reasons(grew) == ["non-target lesions gone", "unequivocal progression of non-target lesions"]
+    assert grew.frame["source_sequence"].tolist()[1] == 6
+
+
+def test_without_disease_the_reason_says_so(tables_of: Build) -> None:
+    result = judged(tables_of(case({"new_lesion": "EQUIVOCAL"}, {"new_lesion": "UNEQUIVOCAL"})))
+    assert reasons(result) == ["no disease at baseline", "new lesion"]
+
+
+def test_a_visit_said_not_to_be_done_and_measured_all_the_same_is_judged(tables_of: Build) -> None:
+    result = judged(tables_of(case({"target": {"T1": 20}, "not_done": True}, targets=[TUMOUR])))
+    assert (result.frame["overall"].tolist(), reasons(result)) == (["PR"], ["sum 30 % below baseline"])
+
+
+def test_lesions_that_only_measurements_tell_of_are_disease(tables_of: Build) -> None:
+    tables = tables_of(case({"target": {"T1": 20}}, targets=[TUMOUR]))
+    tables["lesion"] = tables["lesion"].iloc[:0]
+    tables["measurement"] = tables["measurement"].iloc[1:]
+    assert judged(tables).frame["overall"].tolist() == ["NE"]
+
+
+def test_a_record_numbered_0_is_a_record(tables_of: Build) -> None:
+    tables = tables_of(case({"target": {"T1": 20}}, targets=[TUMOUR]))
+    tables["measurement"]["longest_sequence"] = tables["measurement"]["longest_sequence"] - 2
+    row = judged(tables).frame.iloc[0]
+    assert (row["source_domain"], row["source_sequence"]) == ("TR", 0)
+
+
+def test_what_baseline_limits_refuse_has_no_response_and_the_others_stay(tables_of: Build) -> None:
+    small = {**TUMOUR, "mm": 8}
+    built = {
+        "S1": tables_of(case({"target": {"T1": 20}}, targets=[TUMOUR])),
+        "S2": tables_of(case({"target": {"T1": 4}}, targets=[small])),
+        "S3": tables_of(case({"target": {"T1": 4}, "nontarget": {"N1": "PRESENT"}}, targets=[small], others=[OTHER])),
+    }
+    names = built["S1"]
+    tables = {name: pd.concat([t[name].assign(subject=s) for s, t in built.items() if len(t[name])] or [names[name]]) for name in names}
+    frame = judged({name: table.reset_index(drop=True) for name, table in tables.items()}, baseline_limits="refuse").frame
+    said = frame[["target", "non_target", "overall", "reason"]].astype(object).where(lambda t: t.notna(), None)
+    assert said.to_numpy().tolist() == [
+        ["PR", None, "PR", "sum 30 % below baseline"],
+        ["NE", None, "NE", "refused by baseline limits"],
+        ["NE", "NE", "NE", "refused by baseline limits"],
+    ]
+
+
+def test_nothing_at_all_gives_an_empty_table_with_its_columns(tables_of: Build) -> None:
+    full = judged(tables_of(case({"target": {"T1": 20}}, targets=[TUMOUR]))).frame
+    result = judged({name: table.iloc[:0] for name, table in tables_of(case({"target": {"T1": 20}}, targets=[TUMOUR])).items()})
+    assert (list(result.frame), len(result.frame), len(result.refused)) == (list(full), 0, 0)
+    assert isinstance(result.findings, Findings)
