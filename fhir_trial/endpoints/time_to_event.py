@@ -95,7 +95,7 @@ def _first_event(endpoint: TimeToEvent, facts: Facts, conventions: Conventions, 
     found = []
     for event in (EVENTS[name] for name in endpoint.events):
         rows = span.within(facts.named(event.fact))
-        if event.fact == "death" and endpoint.assessed and conventions.death_window_days is not None:
+        if event.fact == "death" and endpoint.assessed:
             gaps = death_gaps(rows, facts, conventions, span.limit)
             counts = in_window(gaps, conventions)
             for subject, gap in zip(rows["subject"][~counts], gaps[~counts], strict=True):

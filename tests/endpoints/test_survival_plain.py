@@ -123,10 +123,9 @@ def test_cox_is_where_the_textbooks_likelihood_is_greatest(seed: int, ties: str,
 
 def test_strata_that_share_a_time_are_apart() -> None:
     """The last of one stratum and the first of the next die at one time, and are not at risk together."""
-    time, event, x = [1, 2, 3, 3, 4, 5], [1, 1, 1, 1, 1, 1], [0, 1, 0, 1, 1, 0]
-    late, early = [4, 5, 6, 3, 2, 1], [1] * 6
-    alone = cox([t + 10 for t in time] + late, event + early, x + x, [0] * 6 + [1] * 6)
-    shared = cox(time + late, event + early, x + x, [0] * 6 + [1] * 6)
+    late, early = [6, 7, 8, 8, 9, 10], [4, 5, 6, 3, 2, 1]
+    event, x, strata = [1] * 12, [0, 1, 0, 1, 1, 0] * 2, [0] * 6 + [1] * 6
+    alone, shared = cox([t + 10 for t in late] + early, event, x, strata), cox(late + early, event, x, strata)
     assert shared.coefficients == pytest.approx(alone.coefficients)
     assert shared.log_likelihood == pytest.approx(alone.log_likelihood)
 
@@ -159,14 +158,29 @@ def test_covariates_that_cannot_be_used_are_refused(covariates: object, strata: 
         cox([], [], [])
 
 
-@pytest.mark.parametrize("ties", ["efron", "breslow"])
-@pytest.mark.parametrize("seed", range(40))
-def test_covariates_that_tell_events_apart_have_no_estimate(seed: int, ties: str) -> None:
-    """The one with the greater value always dies first: the likelihood has no greatest value."""
+def telling(seed: int) -> tuple[Numbers, Numbers, Numbers]:
+    """Times, events, and covariates of which one tells who dies first, on any scale, with and without others beside it."""
     rng = np.random.default_rng(seed)
-    time, noise = np.sort(rng.exponential(50, 12)), rng.normal(size=12)
+    n = int(rng.integers(4, 40))
+    time, noise, order = np.sort(rng.exponential(10.0 ** rng.integers(-2, 4), n)), rng.normal(size=n), np.arange(float(n))
+    early = (order < n // 2) * 1.0
+    columns = [
+        -time,
+        np.column_stack((-order * 10.0 ** rng.integers(-3, 4), noise)),
+        early,
+        np.column_stack((early, noise, rng.integers(0, 2, n))),
+    ]
+    event = np.where(early == 1, 1, rng.integers(0, 2, n)) if seed % 4 >= 2 and seed % 3 == 0 else np.ones(n)
+    return time, event, columns[seed % 4]
+
+
+@pytest.mark.parametrize("ties", ["efron", "breslow"])
+@pytest.mark.parametrize("seed", [*range(60), 465, 747, 1448])
+def test_covariates_that_tell_events_apart_have_no_estimate(seed: int, ties: str) -> None:
+    """The likelihood has no greatest value: it grows with the coefficient, until steps are of noise or of none."""
+    time, event, columns = telling(seed)
     with pytest.raises(InputError) as caught:
-        cox(time, np.ones(12), np.column_stack((-np.arange(12.0), noise)) if seed % 2 else -time, ties=ties)
+        cox(time, event, columns, ties=ties)
     assert [f.code for f in caught.value.findings] == ["no-estimate"]
 
 
