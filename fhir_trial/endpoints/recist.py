@@ -71,8 +71,10 @@ def _judge(visits: Visits, sums: pd.DataFrame, conventions: Conventions) -> pd.D
     target, why = np.where(sticky, PR, target), np.where(sticky, KEPT, why)
     other_back = _non_target_back(other, after_cr, conventions) & (non_target != PD)
     non_target = np.where(other_back, PD, non_target)
+    not_done = visits.table["not_done"].to_numpy()
     whole = overall(target, non_target, unequivocal, disease, conventions)
-    reason = _reasons(visits.table["not_done"].to_numpy(), unequivocal, (target, non_target, whole), why, other_back)
+    whole = np.where(not_done & ~unequivocal, NE, whole)  # nothing was looked at, whatever a marker says
+    reason = _reasons(not_done & ~unequivocal, unequivocal, (target, non_target, whole), why, other_back)
     return visits.table.assign(
         target=target,
         non_target=non_target,
@@ -137,7 +139,7 @@ def _reasons(not_done: Bools, new: Bools, responses: tuple[Ints, Ints, Ints], wh
     target, non_target, whole = responses
     return np.select(
         [
-            not_done & (whole == NE),
+            not_done,
             new,
             target == PD,
             back,

@@ -47,7 +47,8 @@ TESTS = {
     "recorded_sums.py": ("test_recorded_sums.py",),
     "baseline_limits.py": ("test_recist_bad_input.py", "test_recist_examples.py"),
     **dict.fromkeys(("response.py", "overall_response.py"), (*BEST, "test_recist_bad_input.py")),
-    **dict.fromkeys(("observation.py", "dispositions.py", "facts.py", "deaths.py"), (*TIMES, *BEST)),
+    **dict.fromkeys(("observation.py", "facts.py", "deaths.py"), (*TIMES, *BEST)),
+    "dispositions.py": (*TIMES, *BEST, "test_analyse.py"),
     "estimates.py": ("test_analyse.py",),
     "conventions.py": ("test_conventions.py", COHORT, *TIMES),
 }

@@ -76,7 +76,7 @@ RULES: list[tuple[dict[str, Any], dict[str, object], str]] = [
     (course([TUMOUR, SECOND], [], *pairs((40, MERGED), (32, 10), (40, MERGED), (40, None))), {}, "SD SD SD SD"),
     (course([TUMOUR, SECOND], [], *pairs((40, MERGED), (40, "NE"), (40, None))), {}, "SD NE SD"),
     (course([TUMOUR], [], *sizes([10, 12], [10, None], [10, 9])), {}, "SD NE PR"),
-    (course([TUMOUR], [], *sizes([0, 0], [4, 3])), {"nodal_relapse_after_cr": "sum_rule"}, "CR PD"),
+    (course([TUMOUR], [], *sizes([0, 0], [2, 2])), {"nodal_relapse_after_cr": "sum_rule"}, "CR PD"),
     (course([NODE], [], *sizes([9, 9], [10, 9])), {"cr_relapse": "per_criteria"}, "CR PD"),
     (course([TUMOUR, SECOND], [], {"target": {"T1": 60}}), {"partial_sum_pd": False}, "NE"),
     (course([TUMOUR, SECOND], [], {"target": {"T1": 60}}), {"partial_sum_pd": True}, "PD"),
@@ -133,6 +133,30 @@ def test_the_order_of_records_decides_nothing(tables_of: Callable[[Mapping[str, 
         found = assess(tables | {"measurement": turned.reset_index(drop=True)}, preset("protocol"))
         pd.testing.assert_frame_equal(found.frame, expected.frame, check_categorical=False)
         assert found.findings.counts() == expected.findings.counts()
+
+
+THREE = [{"id": f"T{n}", "mm": 20, "nodal": False, "organ": f"O{n}"} for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("found", "order", "expected"),
+    [
+        ({"T1": "MERGED WITH T9", "T2": 20, "T3": 20}, [3, 4, 5], "NE"),
+        ({"T1": "MERGED WITH T9", "T2": "MERGED WITH T3", "T3": 20}, [3, 5, 4], "NE"),
+        ({"T1": 20, "T2": "MERGED WITH T3", "T3": 40}, [4, 3, 5], "SD"),
+        ({"T1": 20, "T2": "MERGED WITH T3", "T3": 40}, [5, 3, 4], "SD"),
+    ],
+)
+def test_a_merged_lesion_is_followed_to_its_own_and_to_no_other(
+    tables_of: Callable[[Mapping[str, Any]], dict[str, pd.DataFrame]], found: dict[str, Any], order: list[int], expected: str
+) -> None:
+    """The visit's records stand first, or its odd one last: where a record stands in the table decides nothing."""
+    tables = tables_of(course(THREE, [], {"target": found}))
+    first = tables["measurement"].iloc[[*order, 0, 1, 2]]
+    last = tables["measurement"].iloc[[0, 1, 2, *order]]
+    for turned in (first, last):
+        rows = assess(tables | {"measurement": turned.reset_index(drop=True)}, preset("protocol")).frame
+        assert rows["overall"].tolist() == [expected]
 
 
 def test_a_split_lesion_rests_on_the_first_fragment_recorded(tables_of: Callable[[Mapping[str, Any]], dict[str, pd.DataFrame]]) -> None:

@@ -169,6 +169,95 @@ def test_a_visit_said_not_to_be_done_and_measured_all_the_same_is_judged(tables_
     assert (result.frame["overall"].tolist(), reasons(result)) == (["PR"], ["sum 30 % below baseline"])
 
 
+def test_a_visit_that_was_not_done_says_nothing_but_a_new_lesion(tables_of: Build, on_day: Day) -> None:
+    marker = {**WHO, "test": "marker", "visit": "VISIT 2", "visit_number": 2, "on": on_day(42), "value": "NOT NORMAL", "sequence": 8}
+    tables = tables_of(case({"not_done": True}, {"new_lesion": "EQUIVOCAL"}))
+    tables["response"] = pd.concat([tables["response"], pd.DataFrame([marker])], ignore_index=True)
+    result = judged(tables)
+    assert (result.frame["overall"].tolist()[0], reasons(result)[0]) == ("NE", "assessment not done")
+    new = {**marker, "test": "new-lesion", "value": "Y"}
+    tables["response"] = pd.concat([tables["response"], pd.DataFrame([new])], ignore_index=True)
+    result = judged(tables)
+    assert (result.frame["overall"].tolist()[0], reasons(result)[0]) == ("PD", "new lesion")
+
+
+def visits_of(tables: Tables) -> int:
+    return len(judged(tables).frame)
+
+
+def two_scans(tables_of: Build, on_day: Day, days: tuple[int, int], **said: Any) -> Tables:
+    """Two lesions scanned on two days after baseline; `said` of the visits' names and numbers."""
+    second = {**TUMOUR, "id": "T2", "organ": "LIVER"}
+    tables = tables_of(case({"target": {"T1": 20, "T2": 20}}, targets=[TUMOUR, second]))
+    measured = tables["measurement"]
+    measured.loc[2, "on"], measured.loc[3, "on"] = (on_day(day) for day in days)
+    for name, values in said.items():
+        measured[name] = measured[name].astype(object)
+        measured.loc[[2, 3], name] = values
+    return tables
+
+
+@pytest.mark.parametrize(
+    ("said", "count"),
+    [
+        ({}, 1),
+        ({"visit_number": [None, None]}, 1),
+        ({"visit": [None, None]}, 1),
+        ({"visit": [None, None], "visit_number": [None, None]}, 2),
+        ({"visit_number": [2, None]}, 1),
+    ],
+    ids=["name and number", "name", "number", "neither", "a number once"],
+)
+def test_scans_of_some_days_are_one_visit_by_its_name_or_number(tables_of: Build, on_day: Day, said: dict[str, Any], count: int) -> None:
+    assert visits_of(two_scans(tables_of, on_day, (42, 44), **said)) == count
+
+
+def test_the_first_visit_of_a_table_may_have_a_name_alone(tables_of: Build, on_day: Day) -> None:
+    tables = two_scans(tables_of, on_day, (42, 44))
+    measured = tables["measurement"].assign(visit_number=None)
+    assert visits_of(tables | {"measurement": measured.iloc[[2, 3, 0, 1]].reset_index(drop=True)}) == 1
+
+
+def test_what_is_reported_of_a_visit_twice_makes_no_second_visit(tables_of: Build, on_day: Day) -> None:
+    tables = tables_of(case({"target": {"T1": 20}}, targets=[TUMOUR]))
+    row = {**WHO, "test": "new-lesion", "visit": "VISIT 2", "visit_number": 2, "value": "N"}
+    told = pd.DataFrame([{**row, "on": on_day(day), "sequence": day} for day in (42, 44)])
+    result = judged(tables | {"response": told})
+    assert (len(result.frame), list(result.findings)) == (1, [])
+
+
+def test_visits_of_one_day_stand_in_the_order_of_their_numbers(tables_of: Build, on_day: Day) -> None:
+    tables = tables_of(case({"target": {"T1": 20}, "day": 42}, {"target": {"T1": 10}, "day": 42}, targets=[TUMOUR]))
+    turned = tables["measurement"].iloc[[0, 2, 1]].reset_index(drop=True)
+    assert judged(tables | {"measurement": turned}).frame["visit_number"].tolist() == [2, 3]
+
+
+def test_an_accepted_reading_is_marked(tables_of: Build) -> None:
+    tables = tables_of(case({"target": {"T1": 20}}, {"target": {"T1": 10}}, targets=[TUMOUR]))
+    tables["measurement"]["accepted"] = [True, True, None]
+    assert judged(tables).frame["accepted"].tolist() == [True, False]
+
+
+@pytest.mark.parametrize(("baseline", "expected"), [(-7, ["PR", "PR"]), (None, ["PR"])])
+def test_a_visit_named_for_baseline_is_one_only_where_nothing_was_read_before(
+    tables_of: Build, on_day: Day, baseline: int | None, expected: list[str]
+) -> None:
+    """A "BASELINE" of day 3: the baseline of who has no other, an assessment on study of who has."""
+    tables = tables_of(case({"target": {"T1": 20}, "day": 3, "name": "BASELINE"}, {"target": {"T1": 10}}, targets=[TUMOUR]))
+    if baseline is None:
+        tables["measurement"] = tables["measurement"].iloc[1:]
+    assert judged(tables).frame["overall"].tolist() == expected
+
+
+def test_without_any_date_nothing_is_baseline(tables_of: Build) -> None:
+    tables = tables_of(case({"target": {"T1": 20}}, targets=[TUMOUR]))
+    tables["measurement"]["on"] = None
+    tables["subject"]["enrolled_on"] = None
+    result = judged(tables)
+    assert result.findings.counts() == {"assessment-without-date": 1}
+    assert result.frame.empty
+
+
 def test_lesions_that_only_measurements_tell_of_are_disease(tables_of: Build) -> None:
     tables = tables_of(case({"target": {"T1": 20}}, targets=[TUMOUR]))
     tables["lesion"] = tables["lesion"].iloc[:0]

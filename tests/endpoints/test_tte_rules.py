@@ -4,6 +4,7 @@ import datetime as dt
 from itertools import combinations
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -68,6 +69,9 @@ WITHDRAWN = ("WITHDRAWAL BY SUBJECT", None, "STUDY PARTICIPATION", 60)
 CLINICAL = ("PROGRESSIVE DISEASE", "CLINICAL PROGRESSION", "STUDY TREATMENT", 60)
 NO_ASSESSMENT = "no adequate post-baseline assessment: censored at start"
 ADEQUATE = "last adequate assessment"
+
+ANY_SOURCE = {"death_date_source": "dm+ds+ae"}
+FATAL = ("S", 1, "FATAL", date(60), date(70))
 
 RULES: list[tuple[str, str, Case, dict[str, Any], tuple[int, int, str]]] = [
     ("day 63 itself counts", "PFS", {"seen": [(42, "SD")], "died": 105}, {}, (105, 0, "death")),
@@ -239,6 +243,26 @@ RULES: list[tuple[str, str, Case, dict[str, Any], tuple[int, int, str]]] = [
         {},
         (50, 0, "treatment stopped"),
     ),
+    (
+        "treatment stopped for lack of efficacy",
+        "EFS",
+        {"seen": [(42, "SD")], "ds": [("LACK OF EFFICACY", None, "STUDY TREATMENT", 50)]},
+        {},
+        (50, 0, "treatment stopped"),
+    ),
+    ("treatment stopped, of what it is not said", "EFS", {"ds": [("ADVERSE EVENT", None, None, 50)]}, {}, (50, 0, "treatment stopped")),
+    (
+        "taking part stopped is no end of treatment",
+        "EFS",
+        {"ds": [("ADVERSE EVENT", None, "STUDY PARTICIPATION", 50)]},
+        {},
+        (0, 1, NO_ASSESSMENT),
+    ),
+    ("ND and NA are nothing adequate", "PFS", {"seen": [(42, "ND"), (84, "NA")]}, {}, (0, 1, NO_ASSESSMENT)),
+    ("DM's death stands before an event's", "OS", {"died": 71, "ae": [FATAL]}, ANY_SOURCE, (71, 0, "death")),
+    ("DS's death stands before an event's", "OS", {"ds": [("DEATH", None, None, 71)], "ae": [FATAL]}, ANY_SOURCE, (71, 0, "death")),
+    ("an outcome DEATH is fatal", "OS", {"ae": [("S", 1, "DEATH", date(60), date(70))]}, ANY_SOURCE, (70, 0, "death")),
+    ("of two dates of a source the first", "OS", {"ds": [("DEATH", None, None, 72), ("DEATH", None, None, 70)]}, {}, (70, 0, "death")),
     ("one day more", "PFS", {"seen": [(42, "PD")]}, {"add_one": True}, (43, 0, "progression")),
     (
         "from the first dose",
@@ -335,6 +359,29 @@ def test_what_does_not_fit_is_a_finding(case: Case, code: str) -> None:
     assert found[0].effect
 
 
+@pytest.mark.parametrize("kind", [list, tuple, lambda items: np.array(items, dtype=object)], ids=["list", "tuple", "array"])
+@pytest.mark.parametrize(
+    ("criteria", "dead"),
+    [
+        ([("death", True)], True),
+        ([("hospitalization", True), ("death", True)], True),
+        ([("death", False), ("hospitalization", True)], False),
+        ([], False),
+        (None, False),
+    ],
+)
+def test_an_event_whose_criterion_is_death_is_fatal(kind: Any, criteria: list[tuple[str, bool]] | None, dead: bool) -> None:
+    items = None if criteria is None else kind([{"criterion": name, "present": present} for name, present in criteria])
+    event = {"subject": "S", "sequence": 1, "outcome": None, "start": date(60), "end": date(70), "criteria": items}
+    tables = {
+        "subject": pd.DataFrame([{"study": "X", "subject": "S", "state": "enrolled", "enrolled_on": date(0)}]),
+        "adverse_event": pd.DataFrame([event]),
+    }
+    nothing = pd.DataFrame(columns=["subject", "parameter", "visit", "value", "on", "source_domain", "source_sequence"])
+    conventions = preset("protocol").with_settings(ANY_SOURCE)
+    assert derive(ENDPOINTS["OS"], gather(tables, nothing, conventions), conventions)["censored"].tolist() == [int(not dead)]
+
+
 def test_a_record_after_the_death_is_named() -> None:
     case = {"died": 50, "ae": [("S", 4, "RECOVERED", date(40), date(60))], "contacts": [("LB", 55)]}
     (found,) = facts(case, {}).findings
@@ -344,7 +391,7 @@ def test_a_record_after_the_death_is_named() -> None:
 def test_a_death_in_a_month_after_which_the_subject_was_seen_is_said() -> None:
     tables = {
         "subject": pd.DataFrame([{"study": "X", "subject": "S", "state": "enrolled", "enrolled_on": "2023-01-02"}]).assign(
-            contacts=[[{"source": "LB", "on": "2023-06-10"}]]
+            contacts=[[{"source": "LB", "on": "2023-06-10"}, {"source": "EX", "on": "2023-04-01"}]]
         ),
         "patient": pd.DataFrame([{"subject": "S", "death_date": "2023-05"}]),
         "therapy": pd.DataFrame([{"subject": "S", "sequence": 3, "category": "SUBSEQUENT ANTICANCER THERAPY", "start": None}]),
