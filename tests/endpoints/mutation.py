@@ -35,7 +35,7 @@ HEADER = ("place", "mutant", "result", "test", "reason")
 COHORT, WRITTEN = "test_recist_cohort.py", ("test_recist_bad_input.py", "test_vignettes.py", "test_trace.py", "test_recist_pharmaverse.py")
 COURSES = (COHORT, "test_recist_rules.py", "test_recist_states.py", "test_recist_examples.py")
 BEST = ("test_response.py",)
-TIMES = ("test_tte_rules.py", "test_tte_examples.py")
+TIMES = ("test_tte_rules.py", "test_tte_definitions.py", "test_tte_facts.py", "test_tte_examples.py")
 CURVES = ("test_survival.py", "test_survival_plain.py")
 TESTS = {
     **dict.fromkeys(("target_response.py", "recist.py", "nontarget.py"), (*COURSES, *BEST, *WRITTEN)),

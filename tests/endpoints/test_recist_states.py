@@ -9,7 +9,7 @@ import pytest
 
 from fhir_trial.endpoints.conventions import preset
 from fhir_trial.endpoints.recist import Assessments, assess
-from fhir_trial.errors import Findings
+from fhir_trial.errors import Findings, InputError
 
 Tables = dict[str, pd.DataFrame]
 Build = Callable[[Mapping[str, Any]], Tables]
@@ -295,3 +295,37 @@ def test_nothing_at_all_gives_an_empty_table_with_its_columns(tables_of: Build) 
     result = judged({name: table.iloc[:0] for name, table in tables_of(case({"target": {"T1": 20}}, targets=[TUMOUR])).items()})
     assert (list(result.frame), len(result.frame), len(result.refused)) == (list(full), 0, 0)
     assert isinstance(result.findings, Findings)
+
+
+def test_each_evaluator_and_reader_reads_for_itself(tables_of: Build) -> None:
+    """Three readings of one subject, the same lesions, other sizes."""
+    built = []
+    for (evaluator, reader), mm in ((("INVESTIGATOR", None), 20), (("INDEPENDENT", "R1"), 30), (("INDEPENDENT", "R2"), 40)):
+        tables = tables_of(case({"target": {"T1": mm}}, targets=[TUMOUR]))
+        built.append(
+            {name: t.assign(evaluator=evaluator, evaluator_id=reader) for name, t in tables.items() if name in ("measurement", "lesion")}
+        )
+    subject = {"subject": tables["subject"]}
+    frame = judged(subject | {name: pd.concat([b[name] for b in built], ignore_index=True) for name in ("measurement", "lesion")}).frame
+    told = frame[["evaluator", "evaluator_id", "sum_mm", "overall"]].astype(object).where(lambda t: t.notna(), None)
+    assert sorted(told.to_numpy().tolist(), key=lambda row: row[2]) == [
+        ["INVESTIGATOR", None, 20, "PR"],
+        ["INDEPENDENT", "R1", 30, "SD"],
+        ["INDEPENDENT", "R2", 40, "PD"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("table", "column"), [("measurement", "subject"), ("measurement", "lesion"), ("lesion", "subject"), ("lesion", "lesion")]
+)
+def test_a_table_without_a_column_that_it_needs_is_refused_by_name(tables_of: Build, table: str, column: str) -> None:
+    tables = tables_of(case({"target": {"T1": 20}}, targets=[TUMOUR]))
+    with pytest.raises(InputError) as caught:
+        judged(tables | {table: tables[table].drop(columns=column)})
+    assert [(f.place, f.field) for f in caught.value.findings] == [(table, column)]
+    judged(tables | {table: tables[table].drop(columns=column).iloc[:0]})  # without rows it needs none
+
+
+def test_measurements_alone_are_enough(tables_of: Build) -> None:
+    tables = tables_of(case({"target": {"T1": 20}}, targets=[TUMOUR]))
+    assert judged({"measurement": tables["measurement"]}).frame["overall"].tolist() == ["PR"]

@@ -1,0 +1,125 @@
+"""From which records times to events are taken: time zero, assessments, progression, last contact."""
+
+import datetime as dt
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from fhir_trial.endpoints.conventions import preset
+from fhir_trial.endpoints.facts import gather
+from fhir_trial.endpoints.time_to_event import derive
+from fhir_trial.endpoints.time_to_event_rules import ENDPOINTS
+
+RESPONSES = [
+    "subject",
+    "evaluator",
+    "evaluator_id",
+    "parameter",
+    "visit",
+    "value",
+    "on",
+    "progression_on",
+    "source_domain",
+    "source_sequence",
+]
+
+
+def date(day: int) -> str:
+    return (dt.date(2023, 1, 2) + dt.timedelta(day)).isoformat()
+
+
+def subject(name: str = "S", **more: Any) -> dict[str, Any]:
+    known = {"study": "X", "subject": name, "state": "enrolled", "enrolled_on": date(0), "enrolled_source": "ENROLLED"}
+    return known | {"dispositions": [], "contacts": []} | more
+
+
+def event(sequence: int, name: str, day: int) -> dict[str, Any]:
+    return {"sequence": sequence, "event": name, "term": None, "scope": None, "on": date(day)}
+
+
+def seen(*rows: dict[str, Any]) -> pd.DataFrame:
+    """Overall responses of an evaluator, as recorded unless they say otherwise."""
+    common = {"subject": "S", "evaluator": "INVESTIGATOR", "parameter": "OVR", "visit": "V1", "source_domain": "RS", "source_sequence": 1}
+    return pd.DataFrame([common | row for row in rows], columns=RESPONSES)
+
+
+def time_of(endpoint: str, tables: dict[str, pd.DataFrame], responses: pd.DataFrame, **settings: Any) -> pd.DataFrame:
+    conventions = preset("protocol").with_settings(settings)
+    return derive(ENDPOINTS[endpoint], gather(tables, responses, conventions), conventions)
+
+
+DAY_0 = [event(5, "INFORMED CONSENT OBTAINED", 0), event(6, "ENROLLED", 0), event(7, "RANDOMIZED", 3)]
+STARTS = [
+    ("enrollment", {}, ("DS", "DSSTDTC", 6)),
+    ("enrollment", {"enrolled_source": "RANDOMIZED", "enrolled_on": date(3)}, ("DS", "DSSTDTC", 7)),
+    ("enrollment", {"enrolled_source": "RFSTDTC"}, ("DM", "RFSTDTC", None)),
+    ("enrollment", {"enrolled_source": "RFICDTC"}, ("DM", "RFICDTC", None)),
+    ("enrollment", {"enrolled_source": None}, (None, None, None)),
+    ("consent", {"consented_on": date(0)}, ("DM", "RFICDTC", None)),
+    ("randomization", {"randomized_on": date(3)}, ("DS", "DSSTDTC", 7)),
+    ("first_dose", {"first_dose_on": date(4)}, ("EX", "EXSTDTC", 22)),
+    ("first_dose", {"first_dose_on": date(0)}, ("EX", "EXSTDTC", 21)),
+    ("first_dose", {"first_dose_on": date(2)}, ("EX", "EXSTDTC", None)),
+]
+
+
+@pytest.mark.parametrize(("start", "more", "expected"), STARTS)
+def test_a_time_without_anything_to_see_rests_on_the_record_of_its_start(
+    start: str, more: dict[str, Any], expected: tuple[str | None, str | None, int | None]
+) -> None:
+    """There are doses on the days of enrolment and of randomisation, and another subject with records of its own."""
+    doses = [{"subject": name, "sequence": n, "start": date(day)} for name, n, day in (("S", 21, 0), ("S", 22, 4), ("T", 90, 4))]
+    other = subject("T", dispositions=[event(91, "ENROLLED", 0)])
+    tables = {"subject": pd.DataFrame([other, subject(dispositions=DAY_0, **more)]), "dose": pd.DataFrame(doses)}
+    rows = time_of("PFS", tables, seen(), start=start)
+    found = rows[rows["subject"] == "S"][["source_domain", "source_variable", "source_sequence"]].iloc[0]
+    assert tuple(None if pd.isna(value) else value for value in found) == expected
+
+
+def scans(*days: int) -> pd.DataFrame:
+    who = {"subject": "S", "evaluator": "INVESTIGATOR", "evaluator_id": None, "visit": "V1", "visit_number": None}
+    return pd.DataFrame([who | {"on": date(day)} for day in days])
+
+
+@pytest.mark.parametrize(("choice", "expected"), [("latest", 45), ("earliest", 42)])
+def test_a_censored_time_ends_with_the_scan_that_the_convention_names(choice: str, expected: int) -> None:
+    tables = {"subject": pd.DataFrame([subject()]), "measurement": scans(42, 45)}
+    rows = time_of("PFS", tables, seen({"value": "SD", "on": date(44)}), censor_scan_date=choice)
+    assert rows[["days", "censored"]].to_numpy().tolist() == [[expected, 1]]
+
+
+BACK = [
+    ({"backdate_equivocal": True}, date(21), 21),
+    ({"backdate_equivocal": False}, date(21), 42),
+    ({"backdate_equivocal": True}, None, 42),
+    ({"backdate_equivocal": True}, date(44), 42),
+    ({"backdate_equivocal": True, "pd_scan_date": "latest"}, date(44), 45),
+]
+
+
+@pytest.mark.parametrize(("settings", "moved", "expected"), BACK)
+def test_progression_is_dated_back_where_it_was_equivocal_before(settings: dict[str, Any], moved: str | None, expected: int) -> None:
+    tables = {"subject": pd.DataFrame([subject()]), "measurement": scans(42, 45)}
+    rows = time_of("PFS", tables, seen({"value": "PD", "on": date(44), "progression_on": moved}), **settings)
+    assert rows[["days", "censored"]].to_numpy().tolist() == [[expected, 0]]
+
+
+def test_responses_that_know_of_no_earlier_date_are_dated_as_they_stand() -> None:
+    told = seen({"value": "PD", "on": date(44)}).drop(columns="progression_on")
+    rows = time_of("PFS", {"subject": pd.DataFrame([subject()])}, told, backdate_equivocal=True)
+    assert rows["days"].tolist() == [44]
+
+
+def test_a_response_without_a_value_is_no_adequate_assessment() -> None:
+    rows = time_of("PFS", {"subject": pd.DataFrame([subject()])}, seen({"value": None, "on": date(44)}))
+    assert rows["reason"].tolist() == ["no adequate post-baseline assessment: censored at start"]
+
+
+@pytest.mark.parametrize("source", ["AE", "LB", "EX"])
+def test_last_known_alive_may_be_of_some_kinds_of_record_alone(source: str) -> None:
+    contacts = [{"source": source, "on": date(60)}, {"source": "VS", "on": date(90)}, {"source": "DM", "on": date(95)}]
+    tables = {"subject": pd.DataFrame([subject(contacts=contacts)])}
+    rows = time_of("OS", tables, seen(), last_alive_sources="ae+lb+ex")
+    assert rows[["days", "source_domain"]].to_numpy().tolist() == [[60, source]]
+    assert time_of("OS", tables, seen())["days"].tolist() == [95]
