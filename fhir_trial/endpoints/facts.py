@@ -233,7 +233,7 @@ def _assessments(
     ):
         every[name] = dated(who[chosen], on[chosen], *(part[chosen] for part in source))
     recorded = [(name, tables[name]) for name in ("measurement", "response") if name in tables and len(tables[name])]
-    scans = [dated(locate(rows, place), col.days(rows["on"], partial), name, None) for name, rows in recorded]
+    scans = [dated(locate(rows, place), col.days(col.column(rows, "on"), partial), name, None) for name, rows in recorded]
     every["scan"] = pd.concat([*scans, every["assessment"]], ignore_index=True) if scans else every["assessment"]
     return every
 
@@ -253,7 +253,7 @@ def _scan_days(measured: pd.DataFrame | None, overall: pd.DataFrame, stated: Int
         whole.append(pd.factorize(np.concatenate(numbers))[0].astype(np.int64))
     key = col.combined(whole)
     ours, theirs, size = key[: len(overall)], key[len(overall) :], int(key.max(initial=0)) + 1
-    days = col.days(measured["on"], partial)
+    days = col.days(col.column(measured, "on"), partial)
     usable = (days != NO_DAY) & (codes[3][1] >= 0)
     first, last = _span(theirs[usable], days[usable], size)
     lowest, highest = _span(ours, stated, size)

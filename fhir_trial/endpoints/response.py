@@ -84,7 +84,7 @@ def _sums(assessments: Assessments) -> pd.DataFrame:
 def _seen(rows: pd.DataFrame, observation: Observation, findings: Findings) -> pd.DataFrame:
     """The rows until data cutoff and withdrawal; what lies after is said in a finding a subject."""
     place = observation.place(rows["subject"])
-    late = (place >= 0) & (rows["day"].to_numpy() > np.append(observation.seen_until, NO_DAY)[place])
+    late = rows["day"].to_numpy() > np.append(observation.seen_until, NO_DAY)[place]
     effect = "responses after data cutoff or withdrawal of consent are not seen"
     for subject in pd.unique(rows["subject"][late].astype(object)):
         findings.add(Finding("response-not-seen", f"response: subject {subject}", field="on", severity="information", effect=effect))

@@ -46,7 +46,7 @@ TESTS = {
     **dict.fromkeys(("targets.py", "readings.py", "visits.py", "lineage.py"), (*COURSES, "test_recist_bad_input.py")),
     "recorded_sums.py": ("test_recorded_sums.py",),
     "baseline_limits.py": ("test_recist_bad_input.py", "test_recist_examples.py"),
-    **dict.fromkeys(("response.py", "overall_response.py"), (*BEST, "test_recist_bad_input.py")),
+    **dict.fromkeys(("response.py", "overall_response.py"), (*BEST, "test_recist_bad_input.py", "test_recist_states.py")),
     **dict.fromkeys(("observation.py", "facts.py", "deaths.py"), (*TIMES, *BEST)),
     "dispositions.py": (*TIMES, *BEST, "test_analyse.py"),
     "estimates.py": ("test_analyse.py",),

@@ -9,6 +9,7 @@ import pytest
 
 from fhir_trial.endpoints.conventions import preset
 from fhir_trial.endpoints.recist import Assessments, assess
+from fhir_trial.endpoints.response import respond
 from fhir_trial.errors import Findings, InputError
 
 Tables = dict[str, pd.DataFrame]
@@ -329,3 +330,45 @@ def test_a_table_without_a_column_that_it_needs_is_refused_by_name(tables_of: Bu
 def test_measurements_alone_are_enough(tables_of: Build) -> None:
     tables = tables_of(case({"target": {"T1": 20}}, targets=[TUMOUR]))
     assert judged({"measurement": tables["measurement"]}).frame["overall"].tolist() == ["PR"]
+
+
+def test_a_fragment_may_be_told_of_by_the_table_of_lesions(tables_of: Build) -> None:
+    """Its name says nothing of the lesion that it came from."""
+    tables = tables_of(case({"target": {"T1": [10, 12]}}, targets=[TUMOUR]))
+    measured = tables["measurement"].replace({"lesion": {"T1.1": "F1", "T1.2": "F2"}})
+    split = [
+        {**WHO, "lesion": name, "role": "target", "organ": "LUNG", "nodal": False, "relation": "split", "origin": "T1"}
+        for name in ("F1", "F2")
+    ]
+    lesions = pd.concat([tables["lesion"], pd.DataFrame(split)], ignore_index=True)
+    assert judged(tables | {"measurement": measured, "lesion": lesions}).frame["sum_mm"].tolist() == [22]
+
+
+def test_a_lesion_measured_along_both_axes_is_no_node(tables_of: Build) -> None:
+    tables = tables_of(case({"target": {"T1": 20}}, targets=[TUMOUR]))
+    tables["measurement"]["short_axis_mm"] = [Decimal(15), Decimal(9)]
+    tables["lesion"] = tables["lesion"].assign(organ=None, nodal=None)
+    result = judged(tables)
+    assert (result.frame["sum_mm"].tolist(), list(result.findings)) == ([20], [])
+
+
+def test_a_diameter_of_a_metre_is_still_one(tables_of: Build) -> None:
+    result = judged(tables_of(case({"target": {"T1": 1000}}, targets=[TUMOUR])))
+    assert (result.frame["sum_mm"].tolist(), list(result.findings)) == ([1000], [])
+
+
+def test_an_absent_lesion_of_no_size_contradicts_nothing(tables_of: Build) -> None:
+    tables = tables_of(case({"target": {"T1": 0}}, targets=[TUMOUR]))
+    tables["measurement"]["state"] = [None, "absent"]
+    result = judged(tables)
+    assert (result.frame["overall"].tolist(), list(result.findings)) == (["CR"], [])
+
+
+def test_what_times_rest_on_is_of_one_evaluator_and_of_no_other_parameter(tables_of: Build) -> None:
+    tables = tables_of(case({"target": {"T1": 20}}, targets=[TUMOUR]))
+    other = {name: t.assign(evaluator="INDEPENDENT", evaluator_id="R1") for name, t in tables.items() if name in ("measurement", "lesion")}
+    both = tables | {name: pd.concat([tables[name], other[name]], ignore_index=True) for name in other}
+    rows = respond(both, preset("protocol")).of_evaluator()
+    at_visits = rows[rows["parameter"].isin(["OVR", "TRGRESP", "SDIAM"])]
+    assert at_visits[["parameter", "evaluator"]].to_numpy().tolist() == [["OVR", "INVESTIGATOR"]]
+    assert {"BOR", "CBOR"} <= set(rows["parameter"])

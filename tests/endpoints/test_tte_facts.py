@@ -123,3 +123,71 @@ def test_last_known_alive_may_be_of_some_kinds_of_record_alone(source: str) -> N
     rows = time_of("OS", tables, seen(), last_alive_sources="ae+lb+ex")
     assert rows[["days", "source_domain"]].to_numpy().tolist() == [[60, source]]
     assert time_of("OS", tables, seen())["days"].tolist() == [95]
+
+
+CONTACTS = [
+    ("adverse_event", "start", "AE", "AESTDTC"),
+    ("adverse_event", "end", "AE", "AEENDTC"),
+    ("dose", "end", "EX", "EXENDTC"),
+    ("body_measure", "on", "VS", "VSDTC"),
+    ("performance_status", "on", "QS", "QSDTC"),
+    ("measurement", "on", "TR", "TRDTC"),
+    ("lesion", "on", "TU", "TUDTC"),
+    ("response", "on", "RS", "RSDTC"),
+    ("laboratory", "on", "LB", "LBDTC"),
+]
+
+
+@pytest.mark.parametrize(("table", "column", "domain", "variable"), CONTACTS)
+def test_every_kind_of_record_shows_a_subject_alive(table: str, column: str, domain: str, variable: str) -> None:
+    """Records of a kind that has no such column, or no rows, show nothing."""
+    needed = {"start": None, "end": None, "on": None, "outcome": None}
+    row = {"subject": "S", "sequence": 4, **needed, column: date(60)}
+    tables = {"subject": pd.DataFrame([subject()]), table: pd.DataFrame([row])}
+    rows = time_of("OS", tables, seen())
+    found = rows[["days", "source_domain", "source_variable", "source_sequence"]].to_numpy().tolist()
+    assert found == [[60, domain, variable, 4]]
+    for nothing in (tables[table].iloc[:0], tables[table].drop(columns=column)):
+        assert time_of("OS", tables | {table: nothing}, seen())["days"].tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("source", "variable"), [("DM", "LSTALVDT"), ("DS", "DSSTDTC"), ("LB", "LBDTC"), ("VS", "VSDTC"), ("QS", "QSDTC"), ("SV", None)]
+)
+def test_a_date_of_contact_names_the_variable_of_its_kind(source: str, variable: str | None) -> None:
+    tables = {"subject": pd.DataFrame([subject(contacts=[{"source": source, "on": date(60)}])])}
+    found = time_of("OS", tables, seen()).iloc[0]
+    assert (found["days"], found["source_domain"]) == (60, source)
+    assert (None if pd.isna(found["source_variable"]) else found["source_variable"]) == variable
+
+
+def censored_on(measured: pd.DataFrame, *rows: dict[str, Any]) -> list[int]:
+    tables = {"subject": pd.DataFrame([subject()]), "measurement": measured}
+    return time_of("PFS", tables, seen(*rows))["days"].tolist()
+
+
+SCANNED = {"value": "SD", "on": date(44)}
+
+
+def test_a_response_takes_the_scans_of_its_visit_alone() -> None:
+    assert censored_on(scans(42, 46), SCANNED) == [46]
+    assert censored_on(scans(42, 46).assign(visit="V2"), SCANNED) == [44]
+    assert censored_on(scans(42, 46).assign(evaluator="INDEPENDENT"), SCANNED) == [44]
+    assert censored_on(scans(42, 46).assign(visit_number=[2, 2]), SCANNED) == [46], "a table that only names its visits is matched by name"
+    assert censored_on(scans(42, 46).assign(visit=None), {**SCANNED, "visit": None}) == [44], "without a name there is no visit to share"
+    undated = scans(42, 46)
+    undated.loc[1, "on"] = None
+    assert censored_on(undated, SCANNED) == [42]
+    assert censored_on(scans(42).iloc[:0], SCANNED) == [44]
+
+
+@pytest.mark.parametrize("column", ["evaluator", "evaluator_id", "visit"])
+def test_responses_that_do_not_name_their_visit_or_reader_are_dated_as_they_stand(column: str) -> None:
+    """Without a reader's id they are still told apart by evaluator and visit."""
+    tables = {"subject": pd.DataFrame([subject()]), "measurement": scans(42, 46)}
+    rows = time_of("PFS", tables, seen(SCANNED).drop(columns=column))
+    assert rows["days"].tolist() == [46 if column == "evaluator_id" else 44]
+
+
+def test_no_response_at_all_is_no_crash() -> None:
+    assert censored_on(scans(42, 46)) == [0]
