@@ -17,10 +17,10 @@ from fhir_trial.fhir.versions import DEFAULT
 from fhir_trial.sources.conventions_file import chosen_conventions
 from fhir_trial.sources.sdtm.unwritten import unwritten
 from fhir_trial.sources.sdtm.write import write_sdtm
-from fhir_trial.sync.folder import MANIFEST, read_manifest, write_folder
+from fhir_trial.sync.folder import MANIFEST, NOT_RESOURCES, read_manifest, write_folder
 from fhir_trial.trial.apart import by_type
 from fhir_trial.trial.derived import FINDINGS, Source, write_endpoints
-from fhir_trial.trial.folder_reading import NOT_RESOURCES, is_fhir_folder
+from fhir_trial.trial.folder_reading import is_fhir_folder
 from fhir_trial.trial.opened import read_source
 from fhir_trial.trial.resources import losses, to_resources
 from fhir_trial.validate import validate_files

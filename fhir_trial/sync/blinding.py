@@ -28,8 +28,12 @@ def without_arm(resource: Resource, theirs: Resource | None = None) -> Resource:
 
 
 def _says_arm(extension: Resource) -> bool:
-    """Whether an extension is an arm's name, or a column of the source (ARM, ARMCD, ACTARM, ARMNRS...) about it."""
+    """Whether an extension is an arm's name, or a value of the source that says it or why there is none.
+
+    Those are the columns ARM, ARMCD, ACTARM, ARMNRS..., and every supplemental qualifier of DM: a sponsor names the arm there as it likes.
+    """
     url = str(extension.get("url"))
     if not url.endswith("/source-column"):
         return url.endswith(_NAMES)
-    return any("ARM" in str(part.get("valueString")) for part in extension.get("extension", ()) if part.get("url") == "name")
+    parts = {part.get("url"): str(part.get("valueString")) for part in extension.get("extension", ())}
+    return "ARM" in parts.get("name", "") or parts.get("record", "").startswith("SUPPDM")

@@ -8,7 +8,7 @@ from fhir_trial.errors import UsageError
 from fhir_trial.sync.blinding import without_arm
 from fhir_trial.sync.capability import ServerInfo
 from fhir_trial.sync.compare import Difference, Keys, differences, keys_of
-from fhir_trial.sync.locate import Located
+from fhir_trial.sync.locate import Located, moved
 from fhir_trial.sync.merge import merge
 from fhir_trial.sync.order import place_of
 from fhir_trial.sync.profile import Identity
@@ -85,7 +85,7 @@ class Decisions:
     def ours(self, resource: Resource, located: Located) -> Item:
         """What happens to a resource of ours."""
         place = place_of(resource)
-        theirs = located.theirs.get(place)
+        theirs = moved(located.theirs.get(place), self._where)
         if self._is_blinded:
             resource = without_arm(resource, theirs)
         item = self._wanted(place, resource, theirs)
@@ -116,14 +116,15 @@ class Decisions:
 
     def _why_not(self, item: Item) -> str | None:
         """Why this server may not have it, or could not keep one copy of it; None if neither."""
-        if item.type == "Patient" and not self._server.research_store:
+        resource = item.resource or {}
+        if not self._server.research_store and (item.type == "Patient" or _holds_person(resource)):
             return NO_RESEARCH_STORE
-        if item.type == "Group" and self._is_blinded:
+        if item.type == "Group" and self._is_blinded and resource.get("member"):
             return "its members may tell the arms of a blinded study"
         if reason := self._server.why_not_written(item.type, "create" if item.action == "create" else "update"):
             return reason
         if item.action == "create" and item.identity != "client-id":
-            if not keys_of(item.resource or {}):
+            if not keys_of(resource):
                 return "the server gives ids of its own, and without a business identifier it could not be found again"
             return self._server.why_not_found_again(item.type)
         return None
@@ -179,6 +180,13 @@ class Decisions:
         return replace(
             item, action="update", resource=resource, source=ours, differences=left, reason=None if reason == "update" else reason
         )
+
+
+def _holds_person(value: Any) -> bool:
+    """Whether a Patient stands anywhere inside: contained, or in a Bundle or Parameters that goes as a resource of its own."""
+    if isinstance(value, dict):
+        return value.get("resourceType") == "Patient" or any(map(_holds_person, value.values()))
+    return isinstance(value, list) and any(map(_holds_person, value))
 
 
 def version_of(resource: Resource) -> str | None:

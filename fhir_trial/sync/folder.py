@@ -18,12 +18,15 @@ import msgspec
 
 from fhir_trial.errors import Finding, Findings, InputError, PartlyDone, UsageError
 from fhir_trial.fhir import json
+from fhir_trial.fhir.files import fhir_files
 from fhir_trial.fhir.ndjson import numbered_lines
 from fhir_trial.fhir.versions import DEFAULT
 
 Resource = dict[str, Any]
 
 MANIFEST = "manifest.json"
+NOT_RESOURCES = frozenset({MANIFEST, "loss.json", "deidentification.json"})
+"""JSON that we write beside resources."""
 SCHEMA = 1
 _TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}")
 
@@ -169,6 +172,8 @@ def read_folder(folder: Path | str) -> Iterator[Resource]:
     if not names and manifest is None:
         raise InputError([Finding("nothing-to-read", str(folder), expected="files named <ResourceType>.ndjson")])
     findings = Findings()
+    if manifest is None:
+        findings.extend(_other_forms(folder))
     for name in names:
         if Path(name).name != name:
             raise InputError([Finding("strange-file-name", str(folder / MANIFEST), expected="names of files in the folder")])
@@ -177,6 +182,13 @@ def read_folder(folder: Path | str) -> Iterator[Resource]:
         except InputError as error:
             findings.extend(error.findings)
     findings.raise_errors()
+
+
+def _other_forms(folder: Path) -> Iterator[Finding]:
+    """Findings for FHIR in a form that a folder's files do not have: passed over, it would count as gone from the source."""
+    for path in fhir_files(folder):
+        if path.suffix != ".ndjson" and path.name not in NOT_RESOURCES:
+            yield Finding("other-form", str(path), expected="NDJSON, not packed, named <ResourceType>.ndjson")
 
 
 def _read_file(path: Path, stated: FileEntry | None) -> Iterator[Resource]:

@@ -114,6 +114,8 @@ class _Planner:
         known = self._recall(ours)
         located = yield from locate(ours, ours, self._server, self._ours.where)
         self._note_places(located)
+        if self._ours.where:  # what theirs refer to by our ids, written before it had a place
+            self._recall({target for theirs in located.theirs.values() for target in references(theirs)} - self._ours.where.keys())
         decide = self._decisions(known)
         items = {place: decide.ours(resource, located) for place, resource in ours.items()}
         if self._strangers or self._missing or any(map(_is_missing, items.values())):
@@ -138,7 +140,13 @@ class _Planner:
         gone = {theirs.where.get(place, place): resource for resource in piece for place in (place_of(resource),)}
         decide = self._decisions(self._known(gone))
         yield from ()  # an exchange like the others; there is nothing left to ask
-        return self._plan(decide.gone(place, resource) for place, resource in gone.items())
+        return self._plan(self._kept_if_needed(decide.gone(place, resource)) for place, resource in gone.items())
+
+    def _kept_if_needed(self, item: Item) -> Item:
+        """What stays in the source may refer to what left it: the server would refuse, or be left with references to nothing."""
+        if item.action != "delete" or not self._ours.refers_to(item.place):
+            return item
+        return replace(item, action="refused", reason="no longer in the source, but what is there refers to it")
 
     def _plan(self, items: Iterable[Item]) -> Plan:
         return Plan(self._server, tuple(items), self._ours.keys, self._ours.where)

@@ -7,27 +7,27 @@ Where its fate is not known, or the server names a conflict, the server is read 
 to do, or a conflict. Nothing is sent twice on a guess.
 """
 
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fhir_trial.errors import ConfigurationError, Finding, PartlyDone, ServerError, Unreachable
-from fhir_trial.fhir import bundles, json, outcome
+from fhir_trial.fhir import bundles, outcome
 from fhir_trial.fhir.http import Exchange, Request, Response
 from fhir_trial.fhir.references import Literal, literal
 from fhir_trial.progress import Progress, silent
 from fhir_trial.sync.capability import ServerInfo
-from fhir_trial.sync.compare import Keys, differences, digest, keys_of
+from fhir_trial.sync.compare import Keys, differences, digest
 from fhir_trial.sync.decide import Choices, Item, version_of
 from fhir_trial.sync.failures import BadAnswer, ForeignLink, Interrupted, OutOfTime, issues, read_object, refusal, resource_type
 from fhir_trial.sync.journal import Journal
-from fhir_trial.sync.locate import locate, moved, server_copy
+from fhir_trial.sync.locate import locate, moved
 from fhir_trial.sync.order import chunks, groups, place_of, references
 from fhir_trial.sync.origin import Origin
 from fhir_trial.sync.plan import Plan, plan_by_piece
-from fhir_trial.sync.search import search_url
 from fhir_trial.sync.spool import Spool
 from fhir_trial.sync.synced import Synced, remembered
+from fhir_trial.sync.writes import single, transaction
 
 Resource = dict[str, Any]
 
@@ -111,6 +111,7 @@ def _carry_out(plans: Iterable[Exchange[Plan]], work: "_Work", total: int, progr
             plan = yield from step
             for chunk in work.begin(plan) if plan.items else ():
                 yield from work.write(chunk, as_transaction=_goes_together(chunk, plan.server))
+                work.note_circles(chunk)
                 progress("writing", work.report.there, total)
         work.settle_earlier_runs()
     except (Unreachable, ServerError, ConfigurationError) as error:
@@ -210,7 +211,7 @@ class _Work:
 
     def _send(self, items: list[Item], as_transaction: bool) -> Exchange[tuple[Response | None, Exception]]:
         """Send one request, with its row in the journal before and its outcome after."""
-        request = _transaction(items, self._info) if as_transaction else _single(items[0], self._where)
+        request = transaction(items, self._info) if as_transaction else single(items[0], self._where)
         number = self._journal.begin(self._server, {item.place: self._digest(item) for item in items})
         try:
             response = yield request
@@ -306,52 +307,31 @@ class _Work:
         if at is not None:
             self._where[item.place] = f"{at.type}/{at.id}"
 
+    def note_circles(self, items: Sequence[Item]) -> None:
+        """Remember anew what was created before all that it refers to had a place: itself, or others of a circle."""
+        here, known = {item.place for item in items}, self._journal.synced(self._server)
+        late = [
+            item
+            for item in items
+            if item.action == "create"
+            and item.identity != "client-id"
+            and not here.isdisjoint(references(item.resource))
+            and item.place in known
+            and known[item.place].base is not None
+        ]
+        if late:
+            self._worked_out.clear()
+            self._journal.remember(self._server, {item.place: self._synced(item) for item in late})
+
     def _set_aside(self, item: Item) -> None:
         listed = self.report.refused if item.action == "refused" else self.report.conflicts
         listed.append(item)
         self.report.findings.append(Finding(item.action, item.place, effect=item.reason))
 
 
-def _transaction(items: Sequence[Item], server: ServerInfo) -> Request:
-    entries = [_entry(item, server.base_url) for item in items]
-    return Request("POST", "", {"Content-Type": "application/fhir+json"}, json.encode(bundles.bundle("transaction", entries)))
-
-
-def _entry(item: Item, base_url: str) -> bundles.Entry:
-    """PUT or DELETE with a fullUrl that relative references resolve against, and If-Match of the version that was seen."""
-    match = _etag(item)
-    if item.resource is None:
-        return bundles.delete(item.type, item.id, match)
-    return bundles.update(item.resource, match) | {"fullUrl": f"{base_url}/{item.place}"}
-
-
-def _single(item: Item, where: Mapping[str, str]) -> Request:
-    headers, match = {"Content-Type": "application/fhir+json"}, _etag(item)
-    if match:
-        headers["If-Match"] = match
-    if item.resource is None:
-        return Request("DELETE", where.get(item.place, item.place), {name: value for name, value in headers.items() if name == "If-Match"})
-    if item.identity == "client-id":
-        return Request("PUT", item.place, headers, json.encode(item.resource))
-    if item.action == "create":
-        condition = {"If-None-Exist": _condition(item.resource)} if item.identity == "conditional" else {}
-        return Request("POST", item.type, headers | condition, json.encode(server_copy(item.resource, None, where)))
-    place = where.get(item.place, item.place)
-    return Request("PUT", place, headers, json.encode(server_copy(item.resource, place, where)))
-
-
-def _condition(resource: Resource) -> str:
-    """The search that must find nothing: by the business key."""
-    return search_url("", [("identifier", min(keys_of(resource)))]).removeprefix("?")
-
-
 def _is_settled(item: Item) -> bool:
     """Whether an unchanged item stands as it was remembered: different from the server's, or merely not looked at."""
     return item.reason is not None and item.source is None
-
-
-def _etag(item: Item) -> str | None:
-    return f'W/"{item.version}"' if item.version is not None else None
 
 
 def _is_accepted(response: Response, items: Sequence[Item], as_transaction: bool) -> bool:

@@ -4,6 +4,7 @@ A sync of any size reads its resources here piece by piece. They are in a privat
 it is made: nothing is left of it, however the process ends.
 """
 
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ T = TypeVar("T")
 
 PIECE = 1000
 """Resources of one piece: about 10 MB in memory, with the server's and what is decided on them."""
+_IDENTITY = {"resourceType": re.compile("[A-Z][A-Za-z]{1,63}"), "id": re.compile(r"(?!\.{1,2}$)[A-Za-z0-9.-]{1,64}")}
+"""What goes into the path of a URL: anything else there might lead to another type or out of the server's base path."""
 _SETTINGS = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE; PRAGMA cache_size = -16000;"
 _SCHEMA = """
     CREATE TABLE ours (id INTEGER PRIMARY KEY, place TEXT NOT NULL UNIQUE, key TEXT, about INTEGER NOT NULL, body BLOB NOT NULL);
@@ -103,6 +106,10 @@ class Spool:
         rows = self._db.execute("SELECT place FROM target WHERE place NOT IN (SELECT place FROM ours) ORDER BY id")
         return (row[0] for row in rows)
 
+    def refers_to(self, place: str) -> bool:
+        """Whether any resource here refers to that `Type/id`."""
+        return self._db.execute("SELECT 1 FROM target WHERE place = ?", (place,)).fetchone() is not None
+
     def __contains__(self, place: str) -> bool:
         """Whether the resource of that `Type/id` is here."""
         return self._db.execute("SELECT 1 FROM ours WHERE place = ?", (place,)).fetchone() is not None
@@ -124,8 +131,9 @@ class Spool:
         self._db.close()
 
     def _take(self, resource: Resource) -> Iterator[Finding]:
-        if not all(isinstance(resource.get(name), str) and resource[name] for name in ("resourceType", "id")):
-            yield Finding("no-identity", "resources", row=self._taken, expected="a resourceType and an id")
+        if not all(isinstance(said := resource.get(name), str) and form.fullmatch(said) for name, form in _IDENTITY.items()):
+            expected = "a resourceType and an id: letters, digits, - and ., at most 64"
+            yield Finding("no-identity", "resources", row=self._taken, expected=expected)
             return
         place, body, patient = place_of(resource), json.encode(resource), patient_of(resource)
         row = (place, min(keys_of(resource), default=None), self._target(patient) if patient else 0, body)

@@ -11,12 +11,9 @@ from fhir_trial.fhir.json import ambiguities, decode
 from fhir_trial.frames.decoding import beside
 from fhir_trial.frames.reading import Document, Lines, PassedOver, Unreadable, read_file
 from fhir_trial.mapping.plain import is_deep, renamed
-from fhir_trial.sync.folder import Manifest, read_folder, read_manifest
+from fhir_trial.sync.folder import NOT_RESOURCES, Manifest, read_folder, read_manifest
 
 Resource = dict[str, Any]
-
-NOT_RESOURCES = frozenset({"manifest.json", "loss.json", "deidentification.json"})
-"""Files of a folder of FHIR that are no resources."""
 
 
 def is_fhir_folder(folder: Path) -> bool:
