@@ -85,7 +85,7 @@ class Decisions:
     def ours(self, resource: Resource, located: Located) -> Item:
         """What happens to a resource of ours."""
         place = place_of(resource)
-        theirs = moved(located.theirs.get(place), self._where)
+        theirs = self._placed(place, located.theirs.get(place))
         if self._is_blinded:
             resource = without_arm(resource, theirs)
         item = self._wanted(place, resource, theirs)
@@ -94,6 +94,14 @@ class Decisions:
         item = replace(item, at=self._where.get(place), identity=self._server.identity(item.type))
         reason = self._why_not(item) if item.action in ("create", "update") else None
         return replace(item, action="refused", reason=reason) if reason else item
+
+    def _placed(self, place: str, theirs: Resource | None) -> Resource | None:
+        """Theirs as it was synced, else with references led to where things now are: the first of a circle was written before the last."""
+        last = self._synced.get(place)
+        if theirs is None or last is None or last.is_theirs_unchanged(theirs):
+            return theirs
+        placed: Resource = moved(theirs, self._where)
+        return placed
 
     def gone(self, place: str, theirs: Resource) -> Item:
         """What happens to a resource that we wrote and no longer have."""

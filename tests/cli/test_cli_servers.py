@@ -143,6 +143,7 @@ def test_doctor_names_the_profile_and_the_strategy(command, access):
 
 def test_the_arm_of_a_blinded_study_stays_here(command, folder, access, tmp_path):
     group = {"resourceType": "Group", "id": "g", "identifier": [{"system": "urn:g", "value": "g"}], "type": "person", "actual": True}
+    group["member"] = [{"entity": {"display": "the first of an arm"}}]
     (folder / "Group.ndjson").write_text(json.dumps(group) + "\n", "utf-8")
     (folder / "manifest.json").unlink()
     text = (data_dir("studies") / f"{STUDY}.yaml").read_text("utf-8")

@@ -160,7 +160,8 @@ def test_nothing_is_deleted_where_retraction_is_a_status():
 def test_the_arm_of_a_blinded_study_stays_here():
     server = MemoryServer()
     subject = {"resourceType": "ResearchSubject", "id": "s", "status": "on-study", "assignedArm": "A", "actualArm": "A"}
-    group = {"resourceType": "Group", "id": "g", "identifier": [{"system": "urn:g", "value": "A"}]}
+    members = [{"entity": {"reference": "Patient/7"}}]
+    group = {"resourceType": "Group", "id": "g", "identifier": [{"system": "urn:g", "value": "A"}], "member": members}
     blinded = Choices(withhold_arm=True)
     with Journal(":memory:") as journal:
         report = run(push([subject, group], info_of(server), journal, blinded), server.handle)
