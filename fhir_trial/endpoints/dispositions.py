@@ -10,10 +10,13 @@ from fhir_trial.domain.dispositions import ended
 from fhir_trial.endpoints import columns as col
 from fhir_trial.endpoints.columns import NO_DAY, Bools, Ints
 from fhir_trial.endpoints.conventions import Conventions
-from fhir_trial.endpoints.fact_tables import dated, first_days, locate, nested, no_facts, word
+from fhir_trial.endpoints.fact_tables import dated, first_days, locate, nested, no_facts, on_days, word
 
 NEW_THERAPY = "SUBSEQUENT ANTICANCER THERAPY"
 """The category (CMCAT) of therapies that end what the study's own treatment can be judged by."""
+
+DEATH = "DEATH"
+"""The event that ended the study of a subject who died, as disposition records (CDISC code list NCOMPLT) name it."""
 
 
 def dispositions(subject: pd.DataFrame, place: "pd.Index[Any]", partial: str) -> pd.DataFrame:
@@ -47,7 +50,7 @@ def endings(subject: pd.DataFrame, place: "pd.Index[Any]", what: str, convention
 
     None and `NO_DAY` where nothing did. What happened after the data cutoff is not seen.
     """
-    cutoff = NO_DAY if conventions.data_cutoff is None else col.day_number(conventions.data_cutoff, "last")
+    cutoff = _cutoff(conventions)
     last: dict[int, tuple[tuple[int, int], str, int]] = {}
     for row, item in nested(subject, "dispositions", place):
         day = col.day_number(item.get("on"), conventions.partial_date)
@@ -58,6 +61,23 @@ def endings(subject: pd.DataFrame, place: "pd.Index[Any]", what: str, convention
             last[row] = (rank, str(item["event"]), day)
     found = [last[row][1:] if row in last else (None, NO_DAY) for row in range(len(place))]
     return pd.DataFrame({"event": np.array([event for event, _ in found], dtype=object), "on": np.array([on for _, on in found], np.int64)})
+
+
+def endings_by_subject(subject: pd.DataFrame, adsl: pd.DataFrame, what: str, conventions: Conventions) -> pd.DataFrame:
+    """`endings` of each row of `adsl`, which knows of deaths (`death_on`): a death ends the study of whom no event did, on its day.
+
+    Every table that counts ends, or tells of them, takes them from here. Treatment ends by its events only.
+    """
+    found = endings(subject, pd.Index(adsl["subject"]), what, conventions)
+    if what != "study":
+        return found
+    died_on = on_days(adsl["death_on"], conventions.partial_date)
+    by_death = found["event"].isna().to_numpy(dtype=bool) & (died_on != NO_DAY) & (died_on <= _cutoff(conventions))
+    return pd.DataFrame({"event": found["event"].mask(by_death, DEATH), "on": np.where(by_death, died_on, found["on"].to_numpy())})
+
+
+def _cutoff(conventions: Conventions) -> int:
+    return NO_DAY if conventions.data_cutoff is None else col.day_number(conventions.data_cutoff, "last")
 
 
 def withdrawals(events: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from fhir_trial.endpoints.conventions import Conventions
-from fhir_trial.endpoints.dispositions import endings
+from fhir_trial.endpoints.dispositions import endings_by_subject
 from fhir_trial.endpoints.safety import TOTAL
 
 COLUMNS = ("arm", "stage", "category", "n", "subjects", "percent")
@@ -20,7 +20,8 @@ def table(tables: Mapping[str, pd.DataFrame], adsl: pd.DataFrame, conventions: C
     """`COLUMNS` for each arm and all subjects: screened, screen failure, enrolled, treated; treatment and study completed, discontinued
     (and for each reason) and ongoing; died.
 
-    Treatment's end is left out where the data tell the end of the study only. What happened after the data cutoff is not seen.
+    A death ends the study of whom no event did. Treatment's end is left out where the data tell the end of the study only. What happened
+    after the data cutoff is not seen.
     """
     subjects = adsl.assign(**{scope: _endings(tables["subject"], adsl, scope, conventions) for scope in SCOPES})
     arms = [*sorted({str(arm) for arm in adsl["arm"][adsl["intention_to_treat"].to_numpy(dtype=bool)]}), TOTAL]
@@ -32,7 +33,7 @@ def table(tables: Mapping[str, pd.DataFrame], adsl: pd.DataFrame, conventions: C
 
 def _endings(subject: pd.DataFrame, adsl: pd.DataFrame, scope: str, conventions: Conventions) -> Any:
     """The name of the event that ended the treatment or the study of each subject of `adsl`; None for none."""
-    return endings(subject, pd.Index(adsl["subject"]), scope, conventions)["event"].str.upper().to_numpy(dtype=object)
+    return endings_by_subject(subject, adsl, scope, conventions)["event"].str.upper().to_numpy(dtype=object)
 
 
 def _flow(subjects: pd.DataFrame, everyone: bool) -> list[tuple[str, str, int, int]]:

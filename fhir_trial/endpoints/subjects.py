@@ -10,7 +10,7 @@ from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.endpoints import columns as col
 from fhir_trial.endpoints.columns import NO_DAY, Bools, Floats, Ints
 from fhir_trial.endpoints.conventions import Conventions
-from fhir_trial.endpoints.dispositions import endings
+from fhir_trial.endpoints.dispositions import endings_by_subject
 from fhir_trial.endpoints.fact_tables import first_days, last_days, on_days
 from fhir_trial.endpoints.facts import NOT_ENROLLED, Facts
 
@@ -40,7 +40,7 @@ def adsl(tables: Mapping[str, pd.DataFrame], facts: Facts, study: StudyDefinitio
 
     `intention_to_treat`: enrolled. `safety`: enrolled and treated at least once. `efficacy`: treated and with a tumour assessment after the
     start. `arm` is the arm of tables; `disposition` the last event that ended the study, else treatment; `ended_on` the day of the event
-    that ended the study, `state` how the subject stands at the cutoff. Dates are datetimes.
+    that ended the study (death, where no event did), `state` how the subject stands at the cutoff. Dates are datetimes.
     """
     subject = tables["subject"].reset_index(drop=True)
     rows = pd.DataFrame({name: col.column(subject, name).astype(object).where(lambda v: v.notna(), None) for name in PLAIN})
@@ -58,7 +58,7 @@ def adsl(tables: Mapping[str, pd.DataFrame], facts: Facts, study: StudyDefinitio
     rows["efficacy"] = rows["safety"] & rows["subject"].isin(_assessed(facts))
     rows = _with_patient(rows, tables.get("patient"))
     rows = _with_death(rows, facts, conventions)
-    return _with_ends(rows, subject, place, conventions)
+    return _with_ends(rows, subject, conventions)
 
 
 def arm_of(rows: pd.DataFrame, study: StudyDefinition, conventions: Conventions) -> "pd.Series[Any]":
@@ -132,12 +132,13 @@ def _with_death(rows: pd.DataFrame, facts: Facts, conventions: Conventions) -> p
     return rows.assign(death_on=on, died=on.notna())
 
 
-def _with_ends(rows: pd.DataFrame, subject: pd.DataFrame, place: "pd.Index[Any]", conventions: Conventions) -> pd.DataFrame:
+def _with_ends(rows: pd.DataFrame, subject: pd.DataFrame, conventions: Conventions) -> pd.DataFrame:
     """The event that ended the study of each subject, else its treatment; when the study ended, and how the subject stands at the cutoff.
 
-    A recorded end of participation (RFPENDTC) is often the day of the data: only a disposition ends the study, and gives its date.
+    A recorded end of participation (RFPENDTC) is often the day of the data: only a disposition, or else death, ends the study, and
+    gives its date.
     """
-    study, treatment = (endings(subject, place, what, conventions) for what in ("study", "treatment"))
+    study, treatment = (endings_by_subject(subject, rows, what, conventions) for what in ("study", "treatment"))
     has_ended = study["event"].notna()
     on = col.to_dates(study["on"].where(has_ended, treatment["on"]).to_numpy())
     return rows.assign(

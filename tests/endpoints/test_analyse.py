@@ -251,6 +251,18 @@ def _ended(name: str, *events: tuple[str, str, str | None]) -> Subject:
     )
 
 
+def _stands(**tables: Any) -> tuple[dict[str, tuple[str, str, str]], dict[tuple[str, str], int]]:
+    """STATE, EOSDT and DSDECOD of each subject, and all subjects' counts by stage and reason, at the end of June."""
+    written = outputs.files(analyse(trial(**tables), preset("protocol").with_settings({"data_cutoff": "2023-06-30"})))
+    subjects = {row["USUBJID"]: (row["STATE"], row["EOSDT"], row["DSDECOD"]) for row in rows(written["adsl.csv"])}
+    counts = {(row["STAGE"], row["REASON"]): int(row["SUBJECTS"]) for row in rows(written["disposition.csv"]) if row["ARM"] == "TOTAL"}
+    states = [state for state, _, _ in subjects.values()]
+    assert counts["study completed", ""] == states.count("completed")
+    assert counts["study discontinued", ""] == states.count("discontinued")
+    assert counts["study ongoing", ""] == len(states) - states.count("completed") - states.count("discontinued")
+    return subjects, counts
+
+
 def test_state_and_end_of_study_are_those_of_the_participant_flow() -> None:
     stopped, study = ("PROGRESSIVE DISEASE", "STUDY TREATMENT", "2023-02-01"), "STUDY PARTICIPATION"
     people = [
@@ -262,10 +274,7 @@ def test_state_and_end_of_study_are_those_of_the_participant_flow() -> None:
         _ended("X1", stopped, ("DEATH", study, "2023-07-01")),  # after the cutoff
         _ended("W1", ("ADVERSE EVENT", study, None)),
     ]
-    results = analyse(trial(subject=to_table(people, Subject)), preset("protocol").with_settings({"data_cutoff": "2023-06-30"}))
-    written = outputs.files(results)
-    rows = {row["USUBJID"]: (row["STATE"], row["EOSDT"], row["DSDECOD"]) for row in csv.DictReader(io.StringIO(written["adsl.csv"]))}
-    assert rows == {
+    assert _stands(subject=to_table(people, Subject))[0] == {
         "D1": ("discontinued", "2023-03-01", "DEATH"),
         "L1": ("discontinued", "2023-03-02", "LOST TO FOLLOW-UP"),
         "C1": ("completed", "2023-03-03", "COMPLETED"),
@@ -274,15 +283,30 @@ def test_state_and_end_of_study_are_those_of_the_participant_flow() -> None:
         "X1": ("follow-up", "", "PROGRESSIVE DISEASE"),
         "W1": ("discontinued", "", "ADVERSE EVENT"),
     }
-    flow = {
-        row["STAGE"]: int(row["SUBJECTS"])
-        for row in csv.DictReader(io.StringIO(written["disposition.csv"]))
-        if row["ARM"] == "TOTAL" and not row["REASON"]
+
+
+def test_a_death_ends_the_study_of_whom_no_event_did() -> None:
+    stopped, study = ("PROGRESSIVE DISEASE", "STUDY TREATMENT", "2023-02-01"), "STUDY PARTICIPATION"
+    died = {"F1": "2023-06-30", "T1": "2023-03-01", "X1": "2023-07-01", "L1": "2023-05-01", "C1": "2023-04-01"}
+    people = [
+        _ended("F1", stopped),
+        _ended("T1"),
+        _ended("X1", stopped),  # after the cutoff
+        _ended("L1", stopped, ("LOST TO FOLLOW-UP", study, "2023-03-02")),  # an event that ended the study is what ended it
+        _ended("C1", ("COMPLETED", study, "2023-03-03")),
+        _ended("S1", ("DEATH", "STUDY TREATMENT", "2023-04-02")),  # the only record of the death
+    ]
+    patients = [Patient(study="X", subject=name, death_date=When(on)) for name, on in died.items()]
+    subjects, counts = _stands(subject=to_table(people, Subject), patient=to_table(patients, Patient))
+    assert subjects == {
+        "F1": ("discontinued", "2023-06-30", "DEATH"),
+        "T1": ("discontinued", "2023-03-01", "DEATH"),
+        "X1": ("follow-up", "", "PROGRESSIVE DISEASE"),
+        "L1": ("discontinued", "2023-03-02", "LOST TO FOLLOW-UP"),
+        "C1": ("completed", "2023-03-03", "COMPLETED"),
+        "S1": ("discontinued", "2023-04-02", "DEATH"),
     }
-    states = [state for state, _, _ in rows.values()]
-    assert flow["study completed"] == states.count("completed")
-    assert flow["study discontinued"] == states.count("discontinued")
-    assert flow["study ongoing"] == len(people) - states.count("completed") - states.count("discontinued")
+    assert (counts["study discontinued", "DEATH"], counts["study ongoing", ""], counts["died", ""]) == (3, 1, 5)
 
 
 def test_an_end_that_no_disposition_tells_of_is_said() -> None:

@@ -66,7 +66,8 @@ def flow(**settings: object) -> "pd.Series[Any]":
         (("A", "study completed", ""), 1),
         (("A", "study discontinued", "DEATH"), 1),
         (("B", "study discontinued", "WITHDRAWAL BY SUBJECT"), 1),  # what does not say its scope ended the study
-        (("B", "study ongoing", ""), 1),
+        (("B", "study discontinued", "DEATH"), 1),  # no event tells of it
+        (("B", "study ongoing", ""), 0),
         (("TOTAL", "died", ""), 2),
     ],
 )
@@ -88,6 +89,7 @@ def test_what_happened_after_the_cutoff_is_not_seen() -> None:
     rows = flow(data_cutoff="2023-02-20")
     assert rows["B", "treatment discontinued", "ADVERSE EVENT"] == 1
     assert rows["A", "study ongoing", ""] == 2
+    assert rows["B", "study ongoing", ""] == 1  # who died later
 
 
 def test_a_study_that_tells_the_end_of_participation_only() -> None:
