@@ -23,7 +23,7 @@ from fhir_trial.sources.sdtm.layouts import LAYOUTS
 from fhir_trial.sources.sdtm.lines import Written, written
 from fhir_trial.sources.sdtm.qualifiers import Parents, carry_qualifiers, plain_number
 from fhir_trial.sources.sdtm.rows import Reading
-from fhir_trial.sources.sdtm.values import TEXT, is_text
+from fhir_trial.sources.sdtm.values import is_text
 from fhir_trial.sources.sdtm.variables import as_number, is_number
 from fhir_trial.sources.sdtm.whole_rows import kept_rows
 
@@ -52,7 +52,7 @@ def with_source_columns(
             parents = _compare(raw[domain], headers[domain], lines, reading)
             if (supplement := raw.get(f"supp{domain}")) is not None:
                 carry_qualifiers(supplement, by_domain.get(supplement.name, []), parents, headers[supplement.name], reading)
-    whole = kept_rows(raw)
+    whole = kept_rows(raw, {row["subject"] for row in rows.get("subject", ())}, reading)
     for row in rows.get("subject", ()):
         row[COLUMNS].extend(whole.get(row["subject"], ()))
     files = as_fields(_with_what_is_made(headers, by_domain))
@@ -105,9 +105,7 @@ def _compare(raw: RawDomain, header: Header, lines: list[Written], reading: Read
             differing |= {name: None for name in results & line.line.keys() if not raw.has(name)}
         line.columns.extend({"record": line.record, "name": name, "value": differing[name]} for name in sorted(differing))
         parents[line.line["USUBJID"], line.line.get(f"{domain.upper()}SEQ")] = line
-    for name, rows in unread.items():
-        effect = f"the cell is not carried; {len(rows)} rows"
-        reading.report("invalid-text", raw, rows[0], name, expected=TEXT.expected, severity="warning", effect=effect)
+    reading.report_cells(raw, unread)
     if unplaced and domain != "dm":
         reading.report(
             "columns-not-carried", raw, found=f"{unplaced} rows", expected=f"a {domain.upper()}SEQ that a subject has once",

@@ -24,6 +24,7 @@ def carry_qualifiers(raw: RawDomain, lines: list[Written], parents: Parents, hea
     made = {(line.line["USUBJID"], line.line["IDVARVAL"] or None, line.line["QNAM"]): line for line in lines}
     seen: set[tuple[str | None, str | None, str]] = set()
     left: dict[str, int] = {}
+    unread: dict[str, list[int]] = {}
     texts = {name: raw.column(name) for name in _SAID}
     for index, (subject, number, name) in enumerate(_keys(raw)):
         parent = parents.get((subject or "", number))
@@ -33,10 +34,14 @@ def carry_qualifiers(raw: RawDomain, lines: list[Written], parents: Parents, hea
         seen.add((subject, number, name))
         line = made.pop((subject or "", number, name), None) or parent.qualifier(name, header)
         differing = {key: cells[index] for key, cells in texts.items() if cells[index] != line.line.get(key)}
-        kept = {key: text for key, text in differing.items() if text is None or is_text(text)}
-        line.columns.extend({"record": line.record, "name": key, "value": text} for key, text in kept.items())
+        for key, text in differing.items():
+            if text is None or is_text(text):
+                line.columns.append({"record": line.record, "name": key, "value": text})
+            else:
+                unread.setdefault(key, []).append(raw.rows[index])
     for line in made.values():  # what a field says and the source has no row for
         line.columns.append({"record": line.record, "name": "QVAL", "value": None})
+    reading.report_cells(raw, unread)
     _report(raw, left, reading)
 
 

@@ -186,20 +186,16 @@ def _tumours(raw: Mapping[str, RawDomain], people: list[dict[str, Any]], reading
     return rows
 
 
-_READ_ELSEWHERE = frozenset({"ts", "relrec", *CONTACTS})
-"""Domains without a layout of which something is read all the same."""
-
-
 def _report_the_rest(raw: Mapping[str, RawDomain], reading: Reading) -> None:
     """What the files hold and the tables do not: variables, relations, and whole domains."""
     if "relrec" in raw:
         report_relations(raw["relrec"], reading)
     for name, domain in raw.items():
         of_known = name.startswith("supp") and name[4:] in LAYOUTS and name[4:] in raw
-        if name in LAYOUTS or (name not in _READ_ELSEWHERE and not of_known):
+        if not of_known:
             report_uncarried(domain, LAYOUTS.get(name), reading)
-        elif name in CONTACTS:
-            effect = "its dates are read; the rows are kept as they stand"
+        if name in CONTACTS and name not in LAYOUTS:
+            effect = "its dates are read; the rows of subjects that DM has are kept"
             reading.report("no-table", domain, found=f"{len(domain)} rows", severity="information", effect=effect)
 
 

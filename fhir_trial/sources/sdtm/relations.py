@@ -35,5 +35,5 @@ def report_relations(raw: RawDomain, reading: Reading) -> None:
         expected, effect = "TULNKID and TRLNKID", "lesions are joined by those all the same"
         reading.report("other-relation", raw, field="IDVAR", expected=expected, severity="warning", effect=effect)
     if others:
-        found, effect = f"{len(others)} relations", "the rows are kept as they stand"
+        found, effect = f"{len(others)} relations", "no table says them; the rows of the study and of subjects that DM has are kept"
         reading.report("no-table", raw, field="RELID", found=found, severity="information", effect=effect)

@@ -1,7 +1,7 @@
 """The engine of the layouts: a raw domain's rows as records of domain fields, each bad row named and left out."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from fhir_trial.domain.dates import is_local_time
 from fhir_trial.errors import Finding, Findings
 from fhir_trial.sources.sdtm.files import Cells, RawDomain
+from fhir_trial.sources.sdtm.headers import WHOLE
 from fhir_trial.sources.sdtm.layouts import UNCARRIED_BY_NATURE, Column, Layout
 from fhir_trial.sources.sdtm.times import with_zone
 from fhir_trial.sources.sdtm.values import DATE, TEXT, expectation
@@ -40,6 +41,12 @@ class Reading:
         """Collect one finding about a file."""
         self.findings.add(Finding(code, raw.place, row=row, field=field, **more))
 
+    def report_cells(self, raw: RawDomain, unread: Mapping[str, list[int]]) -> None:
+        """Warn of each variable with cells that are no text, by the numbers of their rows: nothing can carry them."""
+        for name, rows in unread.items():
+            effect = f"the cell is not carried; {len(rows)} rows"
+            self.report("invalid-text", raw, rows[0], name, expected=TEXT.expected, severity="warning", effect=effect)
+
 
 def records(raw: RawDomain, layout: Layout, reading: Reading) -> list[Record]:
     """The good rows of a domain; every error of every other row is a finding."""
@@ -59,13 +66,14 @@ def records(raw: RawDomain, layout: Layout, reading: Reading) -> list[Record]:
 
 
 def report_uncarried(raw: RawDomain, layout: Layout | None, reading: Reading) -> None:
-    """One information of the file's variables that have no field, or of a whole file that has none."""
+    """One information of the file's variables that are not carried, or of a whole file that is not."""
     known = layout.variables if layout is not None else frozenset()
     left = [name for name in raw.variables if name not in known | UNCARRIED_BY_NATURE and f"{name}CD" not in known]
-    if layout is not None:
+    in_part = layout is not None or raw.name in WHOLE
+    if in_part:
         left = [name for name in left if not is_carried(raw.name, name)]
     if left and len(raw):
-        what = "variables" if layout is not None else "domain"
+        what = "variables" if in_part else "domain"
         found = f"{len(raw)} rows of {', '.join(left)}"
         reading.report(f"not-carried-{what}", raw, found=found, severity="information", effect="not part of the trial's tables")
 

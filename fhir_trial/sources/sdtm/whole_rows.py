@@ -1,12 +1,13 @@
 """Rows that no table is made of (TS, RELREC, SV): kept with the study, or the subject they are of, and written as they stood."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from fhir_trial.sources.sdtm.datasets import Line
 from fhir_trial.sources.sdtm.files import RawDomain
 from fhir_trial.sources.sdtm.headers import WHOLE
+from fhir_trial.sources.sdtm.rows import Reading
 from fhir_trial.sources.sdtm.values import is_text
 from fhir_trial.sources.sdtm.variables import as_number, is_carried
 
@@ -16,19 +17,41 @@ Columns = list[dict[str, str | None]]
 _KEYS = frozenset({"STUDYID", "DOMAIN", "USUBJID"})
 
 
-def kept_rows(raw: Mapping[str, RawDomain]) -> dict[str | None, Columns]:
-    """The rows of the data sets that are kept whole, by subject; those of no subject belong to the study."""
+def kept_rows(raw: Mapping[str, RawDomain], subjects: Collection[str], reading: Reading) -> dict[str | None, Columns]:
+    """The rows of the data sets that are kept whole, by subject; those of no subject belong to the study.
+
+    Rows of subjects that there are not, and cells that are no text, are findings.
+    """
     kept: dict[str | None, Columns] = defaultdict(list)
     for name in (name for name in WHOLE if name in raw):
         number: Counter[str | None] = Counter()
         columns = {v: raw[name].column(v) for v in raw[name].variables if v not in _KEYS and is_carried(name, v)}
+        unread: dict[str, list[int]] = {}
+        strangers: list[int] = []
         for index, subject in enumerate(raw[name].column("USUBJID")):
-            texts = {variable: cells[index] for variable, cells in columns.items()}
-            told = {variable: as_number(name, variable, text) for variable, text in texts.items() if text is not None and is_text(text)}
+            if subject is not None and subject not in subjects:
+                strangers.append(index)
+                continue
+            texts = {variable: cells[index] for variable, cells in columns.items() if cells[index] is not None}
+            told = {variable: as_number(name, variable, text) for variable, text in texts.items() if is_text(text or "")}
+            for variable in texts.keys() - told.keys():
+                unread.setdefault(variable, []).append(raw[name].rows[index])
             number[subject] += bool(told)
             record = f"{name.upper()} {number[subject]}"
             kept[subject].extend({"record": record, "name": variable, "value": text} for variable, text in told.items())
+        reading.report_cells(raw[name], dict(sorted(unread.items())))
+        _report_strangers(raw[name], strangers, reading)
     return kept
+
+
+def _report_strangers(raw: RawDomain, strangers: list[int], reading: Reading) -> None:
+    if strangers:
+        subjects = Counter(raw.column("USUBJID")[index] for index in strangers)
+        found = f"{len(strangers)} rows of {len(subjects)} subjects, such as {next(iter(subjects))}"
+        expected, row = "a subject that DM has", raw.rows[strangers[0]]
+        reading.report(
+            "not-carried-rows", raw, row, "USUBJID", found=found, expected=expected, severity="warning", effect="not carried"
+        )  # fmt: skip
 
 
 def whole_lines(columns: Iterable[Mapping[str, Any]] | None, keys: Line) -> Iterator[tuple[str, Line]]:
