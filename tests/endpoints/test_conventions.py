@@ -26,6 +26,39 @@ def test_the_default_is_the_preset_protocol() -> None:
     assert Conventions().describe() == "protocol"
 
 
+def test_each_preset_departs_from_the_protocol_as_its_guideline_says() -> None:
+    anyone = {"death_window_days": None}
+    changed = {name: set(vars(preset(name)).items()) - set(vars(preset("protocol")).items()) - {("preset", name)} for name in PRESETS}
+    assert {name: dict(values) for name, values in changed.items()} == {
+        "protocol": {},
+        "fda-2018": {**anyone, "missed_rule": "fda", "nact_rule": "censor"},
+        "ema": anyone,
+        "admiralonco": {
+            **anyone,
+            "censor_date": "last_any",
+            "start": "randomization",
+            "add_one": True,
+            "no_assessment_bor": "MISSING",
+            "partial_date": "last",
+            "exclude_after_nact": False,
+            "ignore_after_withdrawal": False,
+            "last_alive_sources": "ae+lb+ex",
+        },
+    }
+
+
+def test_defaults_that_no_example_names() -> None:
+    ours = preset("protocol")
+    assert (ours.keep_zero_times, ours.cbr_min_days, ours.te_window_days) == (True, 168, 30)
+    words = "RELATED, POSSIBLE, PROBABLE, DEFINITE, POSSIBLY RELATED, PROBABLY RELATED, DEFINITELY RELATED, Y, YES"
+    assert ours.related_values == tuple(words.split(", "))
+
+
+@pytest.mark.parametrize("given", [["probable", "Possible"], ("probable", "Possible"), "probable,Possible"])
+def test_several_words_are_given_as_text_or_one_by_one(given: object) -> None:
+    assert preset("protocol").with_settings({"related_values": given}).related_values == ("PROBABLE", "POSSIBLE")
+
+
 def test_every_name_of_the_reference_table_is_a_parameter(shared: Path) -> None:
     text = (shared / "reference" / "endpoints.md").read_text()
     table = text.split("| name | values, default first | meaning |")[1].split("\n\n")[0]
@@ -46,6 +79,10 @@ def test_the_worked_examples_name_parameters_with_their_defaults(shared: Path, f
         ("sd_min_days", "35", 35),
         ("sd_min_days", "any", 0),
         ("death_window_days", "none", None),
+        ("death_window_days", "null", None),
+        ("death_window_days", None, None),
+        ("add_one", "false", False),
+        ("add_one", "true", True),
         ("death_window_days", "0", 0),
         ("sd_between_ok", "TRUE", True),
         ("add_one", True, True),
@@ -71,6 +108,7 @@ def test_a_setting_is_read_from_text(name: str, text: object, value: object) -> 
     ("name", "text"),
     [
         ("sd_min_days", "-1"),
+        ("sd_min_days", "\uff14\uff12"),
         ("sd_min_days", "none"),
         ("confirm_days", "28.5"),
         ("confirm_days", True),
