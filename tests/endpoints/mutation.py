@@ -44,7 +44,6 @@ TESTS = {
     **dict.fromkeys(("survival.py", "logrank.py", "cox.py"), CURVES),
     "proportions.py": ("test_proportions.py",),
     **dict.fromkeys(("targets.py", "readings.py", "visits.py", "lineage.py"), (*COURSES, "test_recist_bad_input.py")),
-    "recorded_sums.py": ("test_recorded_sums.py",),
     "baseline_limits.py": ("test_recist_bad_input.py", "test_recist_examples.py"),
     **dict.fromkeys(
         ("response.py", "overall_response.py"), (*BEST, "test_overall_response.py", "test_recist_bad_input.py", "test_recist_states.py")
