@@ -43,10 +43,11 @@ TESTS = {
     **dict.fromkeys(("windows.py", "time_to_event.py", "time_to_event_rules.py"), TIMES),
     **dict.fromkeys(("survival.py", "logrank.py", "cox.py"), CURVES),
     "proportions.py": ("test_proportions.py",),
-    **dict.fromkeys(("targets.py", "readings.py", "visits.py", "lineage.py"), (*COURSES, "test_recist_bad_input.py")),
+    **dict.fromkeys(("targets.py", "readings.py", "visits.py", "lineage.py"), (*COURSES, "test_readings.py", "test_recist_bad_input.py")),
     "baseline_limits.py": ("test_recist_bad_input.py", "test_recist_examples.py"),
     **dict.fromkeys(
-        ("response.py", "overall_response.py"), (*BEST, "test_overall_response.py", "test_recist_bad_input.py", "test_recist_states.py")
+        ("response.py", "overall_response.py"),
+        (*BEST, "test_overall_response.py", "test_readings.py", "test_recist_bad_input.py", "test_recist_states.py"),
     ),
     **dict.fromkeys(("observation.py", "facts.py", "deaths.py"), (*TIMES, *BEST)),
     "dispositions.py": (*TIMES, *BEST, "test_analyse.py"),
