@@ -121,3 +121,11 @@ def test_another_evaluators_early_response_is_not_told_of(on_day: Day) -> None:
     tables = {"subject": subjects({"subject": "S1", "enrolled_on": on_day(0)}), "response": told}
     assert not judged(tables).findings.counts()
     assert judged(tables | {"response": reported(on_day, early)}).findings.counts() == {"assessment-before-baseline": 1}
+
+
+@pytest.mark.parametrize(("state", "expected"), [("ABSENT", "CR"), ("PRESENT", "NON-CR/NON-PD"), ("NE", "NE")])
+def test_a_non_target_lesion_that_only_its_baseline_record_tells_of_is_judged(tables_of: Build, state: str, expected: str) -> None:
+    other = {"id": "N1", "nodal": False, "organ": "LIVER"}
+    tables = tables_of({"baseline": {"nontarget": [other]}, "visits": [{"day": 42, "nontarget": {"N1": state}}]})
+    result = judged(tables | {"lesion": tables["lesion"].iloc[:0]})
+    assert (result.assessments.frame["overall"].tolist(), list(result.findings)) == ([expected], [])
