@@ -109,9 +109,12 @@ class AuditLog:
             return [Entry(*row) for row in db.execute("SELECT number, at, who, what, details, hash FROM entry ORDER BY number")]
 
     def _refuse_other_files(self) -> None:
-        """`ConfigurationError` for a file that is no log: opening it as one would write into it."""
+        """`ConfigurationError` for a file that is no log: opening it as one would write into it.
+
+        Not opened read-only: what a killed process left half done is rolled back first.
+        """
         try:
-            with closing(sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True, timeout=30)) as db:
+            with closing(sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=rw", uri=True, timeout=30)) as db:
                 is_log = db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'entry'").fetchone()
         except sqlite3.Error as error:
             raise of_database(str(self.path), "the audit log cannot be used", error) from None

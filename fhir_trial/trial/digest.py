@@ -5,6 +5,7 @@ from typing import Any
 
 from fhir_trial.domain.tables import TrialData
 from fhir_trial.fhir.json import encode
+from fhir_trial.sources.sdtm.whole_rows import is_whole_row
 
 
 def data_digest(data: TrialData) -> str:
@@ -24,4 +25,16 @@ def _plain(value: Any) -> Any:
     """A value with what is absent left out, and its repeats in an order of their own."""
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items() if item is not None and item != []}
-    return sorted(map(_plain, value), key=encode) if isinstance(value, list) else value
+    return sorted(map(_plain, _unnumbered(value)), key=encode) if isinstance(value, list) else value
+
+
+def _unnumbered(items: list[Any]) -> list[Any]:
+    """The items; cells of rows that are kept whole go by what their row says, and not by the row's number in the file."""
+    rows: dict[str, list[tuple[str, Any]]] = {}
+    for item in items:
+        if isinstance(item, dict) and is_whole_row(str(item.get("record"))):
+            rows.setdefault(str(item["record"]), []).append((str(item["name"]), item["value"]))
+    if not rows:
+        return items
+    names = {record: record.partition(" ")[0] + encode(sorted(cells)).decode() for record, cells in rows.items()}
+    return [item | {"record": names.get(str(item.get("record")), item.get("record"))} for item in items]

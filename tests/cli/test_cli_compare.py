@@ -67,7 +67,7 @@ def test_compare_takes_files_and_settings_and_says_when_nothing_changes(command,
         (["--endpoint", "PFS", "--study", STUDY, "--conventions", "ema"], "two conventions or more"),
         (["--endpoint", "PFS", *COMPARE, "emma"], "no preset is named emma"),
         (["--endpoint", "PFS", *COMPARE, "none.yaml"], "no file of conventions none.yaml"),
-        (["--endpoint", "PFS", *COMPARE, "ema", "--set", "level"], "expected SET=VALUE"),
+        (["--endpoint", "PFS", *COMPARE, "ema", "--set", "level"], "expected NAME=VALUE"),
         (["--endpoint", "PFS"], "Missing option"),
     ],
 )

@@ -54,12 +54,22 @@ def _report_strangers(raw: RawDomain, strangers: list[int], reading: Reading) ->
         )  # fmt: skip
 
 
+def is_whole_row(record: str) -> bool:
+    """Whether a record's name is that of a row that is kept whole.
+
+    >>> is_whole_row("SV 3"), is_whole_row("SUPPDM RACEOTH")
+    (True, False)
+    """
+    name, _, number = record.partition(" ")
+    return number.isdigit() and name.lower() in WHOLE
+
+
 def whole_lines(columns: Iterable[Mapping[str, Any]] | None, keys: Line) -> Iterator[tuple[str, Line]]:
     """The data set and line of each row that is kept, in their order; `keys` are the study and its subject."""
     lines: dict[str, Line] = {}
     for column in columns or ():
-        name, _, number = (column["record"] or "").partition(" ")
-        if number.isdigit() and name.lower() in WHOLE:
+        name = (column["record"] or "").partition(" ")[0]
+        if is_whole_row(column["record"] or ""):
             domain = {} if name == "RELREC" else {"DOMAIN": name}
             lines.setdefault(column["record"], keys | domain)[column["name"]] = column["value"] or ""
     for record, line in lines.items():
