@@ -356,7 +356,9 @@ def write(files: list[str], everything: list[Mutant], found: Found) -> None:
         result, test = found.get(key, (last["result"], last["test"]))
         if result:  # what the time did not suffice for has no row
             rows.append((*key, result, test.partition("::")[2] or test, last["reason"] if result != "caught" else ""))
-    rows += [tuple(row[name] for name in HEADER) for (place, _), row in before.items() if place.partition(":")[0] not in files]
+    rows += [
+        tuple(row[name] for name in HEADER) for (place, _), row in before.items() if place.partition(":")[0] in set(TESTS) - set(files)
+    ]
     with RESULT.open("w", newline="") as stream:
         table = csv.writer(stream, lineterminator="\n")
         table.writerow(HEADER)
