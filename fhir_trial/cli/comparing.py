@@ -9,7 +9,6 @@ import typer
 
 from fhir_trial.cli.data import Domains, Json, OnError, OnErrorOption, Study, Version, pairs
 from fhir_trial.cli.output import BANNER, finding_row, say, say_findings, show, show_json, show_table
-from fhir_trial.domain.results import Estimate
 from fhir_trial.endpoints import comparison
 from fhir_trial.endpoints.comparison import Comparison, OutcomeChange
 from fhir_trial.endpoints.outputs import figures
@@ -66,12 +65,7 @@ def _rows(found: Comparison) -> Iterator[list[str]]:
         yield [endpoint, "N", *(str(r.n) for r in results)]
         yield ["", "counted", *(str(r.count) for r in results)]
         for number, first in enumerate(results[0].estimates):
-            yield ["", results[0].label_of(first), *(_figure(r.estimates[number]) for r in results)]
-
-
-def _figure(estimate: Estimate) -> str:
-    value, lower, upper = estimate.words()
-    return f"{value} ({lower} to {upper})" if lower else value
+            yield ["", results[0].label_of(first), *(r.estimates[number].shown() for r in results)]
 
 
 def _document(found: Comparison) -> dict[str, Any]:

@@ -43,6 +43,15 @@ class Estimate:
         reached = self.name == "median" or (self.name == "follow_up_median" and self.value is not None)
         return value, _word(self.lower, reached), _word(self.upper, reached)
 
+    def shown(self) -> str:
+        """The value, with its limits where such a figure has them, in one phrase.
+
+        >>> Estimate("median", 82.5, 41, None, 0.95).shown(), Estimate("log_rank_p", 0.04321).shown()
+        ('82.5 (41 to not reached)', '0.04321')
+        """
+        value, lower, upper = self.words()
+        return f"{value} ({lower} to {upper})" if lower else value
+
 
 def _word(figure: float | None, can_be_reached: bool) -> str:
     if figure is None:

@@ -50,7 +50,7 @@ def endings(subject: pd.DataFrame, place: "pd.Index[Any]", what: str, convention
 
     None and `NO_DAY` where nothing did. What happened after the data cutoff is not seen.
     """
-    cutoff = _cutoff(conventions)
+    cutoff = cutoff_day(conventions)
     last: dict[int, tuple[tuple[int, int], str, int]] = {}
     for row, item in nested(subject, "dispositions", place):
         day = col.day_number(item.get("on"), conventions.partial_date)
@@ -72,11 +72,12 @@ def endings_by_subject(subject: pd.DataFrame, adsl: pd.DataFrame, what: str, con
     if what != "study":
         return found
     died_on = on_days(adsl["death_on"], conventions.partial_date)
-    by_death = found["event"].isna().to_numpy(dtype=bool) & (died_on != NO_DAY) & (died_on <= _cutoff(conventions))
+    by_death = found["event"].isna().to_numpy(dtype=bool) & (died_on != NO_DAY) & (died_on <= cutoff_day(conventions))
     return pd.DataFrame({"event": found["event"].mask(by_death, DEATH), "on": np.where(by_death, died_on, found["on"].to_numpy())})
 
 
-def _cutoff(conventions: Conventions) -> int:
+def cutoff_day(conventions: Conventions) -> int:
+    """The last day that is seen, of a cutoff without a day the last it can be; `NO_DAY`, after every day, where there is no cutoff."""
     return NO_DAY if conventions.data_cutoff is None else col.day_number(conventions.data_cutoff, "last")
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from fhir_trial.endpoints import columns as col
 from fhir_trial.endpoints.columns import NO_DAY, Bools
 from fhir_trial.endpoints.conventions import Conventions
+from fhir_trial.endpoints.dispositions import cutoff_day
 from fhir_trial.endpoints.fact_tables import on_days
 from fhir_trial.errors import Finding, Findings
 
@@ -52,8 +53,7 @@ def emergent(events: pd.DataFrame, subjects: pd.DataFrame, conventions: Conventi
     earliest = np.where(start.isna(), -NO_DAY, col.days(start, "first"))
     ended = col.days(end, "last")
     latest = np.where(start.isna(), ended, col.days(start, "last"))
-    seen = NO_DAY if conventions.data_cutoff is None else col.day_number(conventions.data_cutoff, "last")
-    during: Bools = (at >= 0) & (latest >= first[at]) & (earliest <= np.minimum(until[at], seen))
+    during: Bools = (at >= 0) & (latest >= first[at]) & (earliest <= np.minimum(until[at], cutoff_day(conventions)))
     return during
 
 

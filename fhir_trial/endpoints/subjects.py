@@ -10,7 +10,7 @@ from fhir_trial.domain.study import StudyDefinition
 from fhir_trial.endpoints import columns as col
 from fhir_trial.endpoints.columns import NO_DAY, Bools, Floats, Ints
 from fhir_trial.endpoints.conventions import Conventions
-from fhir_trial.endpoints.dispositions import endings_by_subject
+from fhir_trial.endpoints.dispositions import cutoff_day, endings_by_subject
 from fhir_trial.endpoints.fact_tables import first_days, last_days, on_days
 from fhir_trial.endpoints.facts import NOT_ENROLLED, Facts
 
@@ -125,8 +125,7 @@ def _with_patient(rows: pd.DataFrame, patient: pd.DataFrame | None) -> pd.DataFr
 
 def _with_death(rows: pd.DataFrame, facts: Facts, conventions: Conventions) -> pd.DataFrame:
     days = first_days(facts.named("death"), len(facts.subjects))
-    cutoff = NO_DAY if conventions.data_cutoff is None else col.day_number(conventions.data_cutoff, "last")
-    died = col.to_dates(np.where(days > cutoff, NO_DAY, days))
+    died = col.to_dates(np.where(days > cutoff_day(conventions), NO_DAY, days))
     by_subject = dict(zip(facts.subjects["subject"], died, strict=True))
     on = pd.Series([by_subject.get(name, pd.NaT) for name in rows["subject"]], index=rows.index, dtype="datetime64[s]")
     return rows.assign(death_on=on, died=on.notna())

@@ -44,6 +44,22 @@ def decode(data: bytes | str, place: str = "JSON") -> Any:
         raise InputError([Finding("not-json", place, expected=f"JSON in UTF-8 ({error})")]) from None
 
 
+def objects(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object inside a value, itself too, each before those in it; without recursion, since hostile nesting is deep.
+
+    >>> [list(item) for item in objects({"a": [{"b": 1}, {"c": {}}]})]
+    [['a'], ['b'], ['c'], []]
+    """
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict):
+            yield item
+            stack.extend(reversed(list(item.values())))
+        elif isinstance(item, list):
+            stack.extend(reversed(item))
+
+
 def is_document(data: bytes) -> bool:
     """Whether a file begins as an object or a list of JSON does.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 
-from fhir_trial.domain.results import EndpointResult, Estimate
+from fhir_trial.domain.results import EndpointResult
 from fhir_trial.domain.tables import to_frame
 from fhir_trial.endpoints.analyse import Results
 from fhir_trial.endpoints.comparison import compare
@@ -60,15 +60,10 @@ class ShownResult:
 
     def __repr__(self) -> str:
         """The endpoint and its figures."""
-        figures = "; ".join(f"{self.result.label_of(e)} {_shown(e)}" for e in self.result.estimates)
+        figures = "; ".join(f"{self.result.label_of(e)} {e.shown()}" for e in self.result.estimates)
         mark = f" [{BANNER}]" if self.result.synthetic else ""
         arm = f", {self.result.arm}" if self.result.arm else ""
         return f"{self.result.endpoint}{arm}: n = {self.result.n}, {self.result.count} counted; {figures}{mark}"
-
-
-def _shown(estimate: Estimate) -> str:
-    value, lower, upper = estimate.words()
-    return f"{value} ({lower} to {upper})" if lower else value
 
 
 class ShownResults(Mapping[str, ShownResult]):

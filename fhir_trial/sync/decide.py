@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from fhir_trial.errors import UsageError
+from fhir_trial.fhir import json
 from fhir_trial.sync.blinding import without_arm
 from fhir_trial.sync.capability import ServerInfo
 from fhir_trial.sync.compare import Difference, Keys, differences, keys_of
@@ -98,7 +99,7 @@ class Decisions:
     def _placed(self, place: str, theirs: Resource | None) -> Resource | None:
         """Theirs as it was synced, else with references led to where things now are: the first of a circle was written before the last."""
         last = self._synced.get(place)
-        if theirs is None or last is None or last.is_theirs_unchanged(theirs):
+        if theirs is None or last is None or not self._where or last.is_theirs_unchanged(theirs):
             return theirs
         placed: Resource = moved(theirs, self._where)
         return placed
@@ -125,7 +126,7 @@ class Decisions:
     def _why_not(self, item: Item) -> str | None:
         """Why this server may not have it, or could not keep one copy of it; None if neither."""
         resource = item.resource or {}
-        if not self._server.research_store and (item.type == "Patient" or _holds_person(resource)):
+        if not self._server.research_store and _holds_person(resource):
             return NO_RESEARCH_STORE
         if item.type == "Group" and self._is_blinded and resource.get("member"):
             return "its members may tell the arms of a blinded study"
@@ -190,11 +191,9 @@ class Decisions:
         )
 
 
-def _holds_person(value: Any) -> bool:
-    """Whether a Patient stands anywhere inside: contained, or in a Bundle or Parameters that goes as a resource of its own."""
-    if isinstance(value, dict):
-        return value.get("resourceType") == "Patient" or any(map(_holds_person, value.values()))
-    return isinstance(value, list) and any(map(_holds_person, value))
+def _holds_person(resource: Resource) -> bool:
+    """Whether it is a Patient or has one anywhere inside: contained, or in a Bundle or Parameters that goes as a resource of its own."""
+    return any(item.get("resourceType") == "Patient" for item in json.objects(resource))
 
 
 def version_of(resource: Resource) -> str | None:

@@ -1,13 +1,16 @@
 """The order of writing: what is referred to comes first, and resources that refer to each other go together."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
+from fhir_trial.fhir import json
 from fhir_trial.fhir.references import literal
 
 Resource = dict[str, Any]
 T = TypeVar("T", str, int)
 """A place, or the number that stands for it."""
+Row = TypeVar("Row")
 
 
 def place_of(resource: Resource) -> str:
@@ -21,17 +24,11 @@ def references(value: Any) -> Iterator[str]:
     >>> list(references({"subject": {"reference": "Patient/a"}, "focus": [{"reference": "BodyStructure/b/_history/2"}]}))
     ['Patient/a', 'BodyStructure/b']
     """
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, dict):
-            reference = item.get("reference")
-            at = literal(reference) if isinstance(reference, str) else None
-            if at is not None:
-                yield f"{at.type}/{at.id}"
-            stack.extend(reversed(list(item.values())))
-        elif isinstance(item, list):
-            stack.extend(reversed(item))
+    for item in json.objects(value):
+        reference = item.get("reference")
+        at = literal(reference) if isinstance(reference, str) else None
+        if at is not None:
+            yield f"{at.type}/{at.id}"
 
 
 def groups(targets: Mapping[T, Sequence[T]]) -> list[list[T]]:
@@ -103,3 +100,14 @@ def chunks(grouped: Iterable[list[str]], size: int) -> Iterator[list[str]]:
         chunk = [*chunk, *group]
     if chunk:
         yield chunk
+
+
+def batches(items: Iterable[Row], size: int) -> Iterator[list[Row]]:
+    """The items, so many at a time.
+
+    >>> list(batches("abc", 2))
+    [['a', 'b'], ['c']]
+    """
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield batch

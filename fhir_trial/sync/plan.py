@@ -18,8 +18,8 @@ from fhir_trial.sync.capability import ServerInfo
 from fhir_trial.sync.compare import Keys
 from fhir_trial.sync.decide import ACTIONS, Action, Choices, Decisions, Item
 from fhir_trial.sync.locate import Located, locate
-from fhir_trial.sync.order import place_of, references
-from fhir_trial.sync.spool import PIECE, Spool, batches
+from fhir_trial.sync.order import batches, place_of, references
+from fhir_trial.sync.spool import PIECE, Spool
 from fhir_trial.sync.synced import Synced
 
 Resource = dict[str, Any]

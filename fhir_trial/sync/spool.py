@@ -9,20 +9,18 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from functools import lru_cache
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from fhir_trial.errors import Finding, Findings, of_database
 from fhir_trial.fhir import json
 from fhir_trial.progress import Progress, silent
 from fhir_trial.sync.compare import keys_of
 from fhir_trial.sync.locate import patient_of
-from fhir_trial.sync.order import place_of, references
+from fhir_trial.sync.order import batches, place_of, references
 from fhir_trial.sync.ranks import SCHEMA as RANKS
 from fhir_trial.sync.ranks import rank
 
 Resource = dict[str, Any]
-T = TypeVar("T")
 
 PIECE = 1000
 """Resources of one piece: about 10 MB in memory, with the server's and what is decided on them."""
@@ -174,17 +172,6 @@ def _disk() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise of_database("the system's temporary directory", "resources cannot be put in order there", error) from None
-
-
-def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """The items, so many at a time.
-
-    >>> list(batches("abc", 2))
-    [['a', 'b'], ['c']]
-    """
-    rest = iter(items)
-    while batch := list(islice(rest, size)):
-        yield batch
 
 
 class _Keys(Mapping[str, str]):

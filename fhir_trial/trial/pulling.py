@@ -2,7 +2,7 @@
 
 import datetime as dt
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -15,7 +15,7 @@ from fhir_trial.sync.bulk import Export, forget
 from fhir_trial.sync.changes import Changes, Update, changed_since, fetch_replacing
 from fhir_trial.sync.doctor import changes_by
 from fhir_trial.sync.folder import FolderWriter, Manifest, read_folder, read_manifest
-from fhir_trial.sync.order import place_of
+from fhir_trial.sync.order import batches, place_of
 from fhir_trial.sync.pull import Keep, Pulled, of_study, trial_types, types_to_read
 from fhir_trial.sync.reading import patient_types, patients_of_group, patients_of_study, read_bulk, read_patients, read_types
 from fhir_trial.sync.saved_job import SavedJob
@@ -23,6 +23,7 @@ from fhir_trial.sync.search import Take
 from fhir_trial.trial.connection import Connection
 
 Resource = dict[str, Any]
+ROWS_AT_ONCE = 500
 LAST = "last"
 """The word for the time of the last pull into the folder."""
 
@@ -133,7 +134,7 @@ def _update(connection: Connection, folder: Path, wanted: Wanted) -> Read:
         for resource_type in sorted(types):
             writer.take(resource_type, [])
         for resource_type, rows in groupby(update.rows(read_folder(folder)), key=lambda row: str(row["resourceType"])):
-            for batch in _batches(rows):
+            for batch in batches(rows, ROWS_AT_ONCE):
                 writer.take(resource_type, batch)
         writer.finish(manifest.fhir, manifest.study, manifest.source, taken)
     return Read(update.applied.counts(), (*update.applied.findings, *_forget(connection, folder, wanted)))
@@ -167,14 +168,3 @@ def _changes(connection: Connection, folder: Path, wanted: Wanted, since: str, t
     changes.gone = {place for row in read_folder(folder) if (place := place_of(row)) not in changes.held}
     changes.findings.extend(pulled.findings)
     return changes, taken
-
-
-def _batches(rows: Iterable[Resource], size: int = 500) -> Iterator[list[Resource]]:
-    batch: list[Resource] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
