@@ -86,7 +86,7 @@ class Decisions:
     def ours(self, resource: Resource, located: Located) -> Item:
         """What happens to a resource of ours."""
         place = place_of(resource)
-        theirs = self._placed(place, located.theirs.get(place))
+        theirs = located.theirs.get(place)
         if self._is_blinded:
             resource = without_arm(resource, theirs)
         item = self._wanted(place, resource, theirs)
@@ -95,14 +95,6 @@ class Decisions:
         item = replace(item, at=self._where.get(place), identity=self._server.identity(item.type))
         reason = self._why_not(item) if item.action in ("create", "update") else None
         return replace(item, action="refused", reason=reason) if reason else item
-
-    def _placed(self, place: str, theirs: Resource | None) -> Resource | None:
-        """Theirs as it was synced, else with references led to where things now are: the first of a circle was written before the last."""
-        last = self._synced.get(place)
-        if theirs is None or last is None or not self._where or last.is_theirs_unchanged(theirs):
-            return theirs
-        placed: Resource = moved(theirs, self._where)
-        return placed
 
     def gone(self, place: str, theirs: Resource) -> Item:
         """What happens to a resource that we wrote and no longer have."""
@@ -138,13 +130,17 @@ class Decisions:
             return self._server.why_not_found_again(item.type)
         return None
 
+    def _differences(self, theirs: Resource, resource: Resource) -> tuple[Difference, ...]:
+        """What a write would change; where the server gave an id of its own, theirs leads nowhere as long as it names ours."""
+        return differences(theirs, moved(resource, self._where), self.keys)
+
     def _wanted(self, place: str, resource: Resource, theirs: Resource | None) -> Item:
         if theirs is None:
             return Item("create", place, resource, reason="it was deleted on the server" if place in self._synced else None)
         version = version_of(theirs)
         if keys_of(resource) and keys_of(theirs) and not keys_of(resource) & keys_of(theirs):
             return Item("conflict", place, resource, version, reason="another resource holds this id on the server")
-        found = differences(theirs, resource, self.keys)
+        found = self._differences(theirs, resource)
         if not found:
             return Item("unchanged", place, resource, version)
         last, chosen = self._synced.get(place), self._choices.of(place)
@@ -182,7 +178,7 @@ class Decisions:
         return self._merged(item, found.resource, theirs, f"merged; as on the server: {', '.join((*found.kept, *found.disputed))}")
 
     def _merged(self, item: Item, resource: Resource, theirs: Resource, reason: str) -> Item:
-        left = differences(theirs, resource, self.keys)
+        left = self._differences(theirs, resource)
         ours = item.resource
         if not left:
             return replace(item, action="unchanged", resource=theirs, source=ours, differences=(), reason="kept as on the server")

@@ -114,8 +114,6 @@ class _Planner:
         known = self._recall(ours)
         located = yield from locate(ours, ours, self._server, self._ours.where)
         self._note_places(located)
-        if self._ours.where:  # what theirs refer to by our ids, written before it had a place
-            self._recall({target for theirs in located.theirs.values() for target in references(theirs)} - self._ours.where.keys())
         decide = self._decisions(known)
         items = {place: decide.ours(resource, located) for place, resource in ours.items()}
         if self._strangers or self._missing or any(map(_is_missing, items.values())):

@@ -21,7 +21,7 @@ from fhir_trial.sync.compare import Keys, differences, digest
 from fhir_trial.sync.decide import Choices, Item, version_of
 from fhir_trial.sync.failures import BadAnswer, ForeignLink, Interrupted, OutOfTime, issues, read_object, refusal, resource_type
 from fhir_trial.sync.journal import Journal
-from fhir_trial.sync.locate import locate, moved
+from fhir_trial.sync.locate import Located, locate, moved
 from fhir_trial.sync.order import chunks, groups, place_of, references
 from fhir_trial.sync.origin import Origin
 from fhir_trial.sync.plan import Plan, plan_by_piece
@@ -47,6 +47,8 @@ class Report:
     deleted: int = 0
     unchanged: int = 0
     verified: int = 0
+    completed: int = 0
+    """Written twice: before and after what they refer to had a place on the server."""
     resumed: int = 0
     """Requests of an earlier, broken run that were settled."""
     conflicts: list[Item] = field(default_factory=list)
@@ -111,8 +113,8 @@ def _carry_out(plans: Iterable[Exchange[Plan]], work: "_Work", total: int, progr
             plan = yield from step
             for chunk in work.begin(plan) if plan.items else ():
                 yield from work.write(chunk, as_transaction=_goes_together(chunk, plan.server))
-                work.note_circles(chunk)
                 progress("writing", work.report.there, total)
+            yield from work.complete(plan)
         work.settle_earlier_runs()
     except (Unreachable, ServerError, ConfigurationError) as error:
         if work.report.written == 0:
@@ -233,9 +235,10 @@ class _Work:
         pending, done = [], []
         for item in items:
             current = located.theirs.get(item.place)
+            is_there = self._is_there(item, current)  # as it was sent: before its own place is known
             if current is not None and place_of(current) != item.place:
                 self._where[item.place] = place_of(current)
-            if self._is_there(item, current):
+            if is_there:
                 done.append(item)
             elif (version_of(current) if current else None) == item.version:
                 pending.append(item)
@@ -283,14 +286,13 @@ class _Work:
             setattr(self.report, name, getattr(self.report, name) + 1)
 
     def _synced(self, item: Item) -> Synced:
-        """What to remember of an item; worked out once, unless it moves."""
-        at = self._where.get(item.place)
+        """What to remember of an item: as it was sent, whatever has got a place since."""
         known = self._worked_out.get(item.place)
-        if known is None or at is not None:
+        if known is None:
             held = moved(item.resource, self._where)
-            known = remembered(item.source if item.source is not None else item.resource or {}, held, at)
+            known = remembered(item.source if item.source is not None else item.resource or {}, held)
             self._worked_out[item.place] = known
-        return known
+        return replace(known, at=self._where.get(item.place))
 
     def _digest(self, item: Item) -> str | None:
         return self._synced(item).digests[0] if item.resource is not None else None
@@ -307,21 +309,35 @@ class _Work:
         if at is not None:
             self._where[item.place] = f"{at.type}/{at.id}"
 
-    def note_circles(self, items: Sequence[Item]) -> None:
-        """Remember anew what was created before all that it refers to had a place: itself, or others of a circle."""
-        here, known = {item.place for item in items}, self._journal.synced(self._server)
-        late = [
-            item
-            for item in items
-            if item.action == "create"
-            and item.identity != "client-id"
-            and not here.isdisjoint(references(item.resource))
-            and item.place in known
-            and known[item.place].base is not None
-        ]
-        if late:
-            self._worked_out.clear()
-            self._journal.remember(self._server, {item.place: self._synced(item) for item in late})
+    def complete(self, plan: Plan) -> Exchange[None]:
+        """Write again what was written before all that it refers to had a place on the server: itself, or others of a circle.
+
+        What was to be left as it is stays so: the next plan says what is to be done about it.
+        """
+        created = {item.place for item in plan.of("create") if item.identity != "client-id" and item.place in self._where}
+        late = {item.place: item for item in plan.of("create", "update") if created and self._leads_nowhere(item, created)}
+        located = (yield from locate(late, {}, self._info, self._where)) if late else Located()
+        known = self._journal.synced(self._server)
+        for place, current in located.theirs.items():
+            if known[place].is_as_remembered(current):
+                yield from self._write_again(replace(late[place], action="update", version=version_of(current)))
+
+    def _leads_nowhere(self, item: Item, created: set[str]) -> bool:
+        """Whether the server holds it with references to where `created` are not."""
+        if item.identity == "client-id" or created.isdisjoint(references(item.resource)):
+            return False
+        known = self._journal.synced(self._server).get(item.place)
+        return known is not None and item.resource is not None and known.digests != (digest(moved(item.resource, self._where)),)
+
+    def _write_again(self, item: Item) -> Exchange[None]:
+        reason = self._info.why_not_written(item.type, "update")
+        if reason is not None:
+            self._set_aside(replace(item, action="refused", reason=reason))
+            return
+        before = self.report.updated
+        yield from self.write([item], as_transaction=False)
+        self.report.completed += self.report.updated - before
+        self.report.updated = before
 
     def _set_aside(self, item: Item) -> None:
         listed = self.report.refused if item.action == "refused" else self.report.conflicts

@@ -32,7 +32,7 @@ class Synced:
         return said == self.source if self.source is not None else said in self.digests
 
 
-def remembered(ours: Resource, held: Resource | None = None, at: str | None = None) -> Synced:
+def remembered(ours: Resource, held: Resource | None = None) -> Synced:
     """What to keep of a resource of ours of which the server now holds `held`, or the same if that is None.
 
     Where they differ, that is how it shall stay until one of them changes.
@@ -40,7 +40,7 @@ def remembered(ours: Resource, held: Resource | None = None, at: str | None = No
     ours_said = plain(ours)
     mine, wanted = elements_of(ours_said), digest_of(ours_said)
     if held is None or held is ours:
-        return Synced((wanted,), None, Base(mine, mine), at)
+        return Synced((wanted,), None, Base(mine, mine))
     held_said = plain(held)
     said = digest_of(held_said)
-    return Synced((said,), wanted if wanted != said else None, Base(mine, elements_of(held_said)), at)
+    return Synced((said,), wanted if wanted != said else None, Base(mine, elements_of(held_said)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from push_data import pieces_of
 
 from fhir_trial.errors import PartlyDone, Unreachable
@@ -122,7 +122,19 @@ def test_dependents_of_what_is_refused_are_refused_and_nothing_else_for_that_rea
             assert not lacking.isdisjoint(targets)
 
 
+REFERS_TO_ITSELF = Case(
+    before={"Observation/g": (0, ["Observation/d", "Observation/g"])},
+    now={"Observation/d": (0, []), "Observation/g": (1, ["Observation/d", "Observation/g"])},
+    edited=set(),
+    deleted=set(),
+    info=ServerInfo("http://127.0.0.1:1/fhir", "4.0.1", research_store=True, profile=Profile(identity="search-first")),
+    choices=Choices(),
+)
+"""And to what comes only later, on a server that gives ids of its own."""
+
+
 @settings(max_examples=100, deadline=None)
+@example(REFERS_TO_ITSELF, 1)
 @given(cases(), st.sampled_from([1, 2, 3]))
 def test_syncs_in_pieces_end_as_those_at_once(case: Case, size: int):
     """After three: at once, only the second sees to what refers to something that a server made anew under another id."""

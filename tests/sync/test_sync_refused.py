@@ -1,18 +1,21 @@
 """What never leaves a folder: identities that lead elsewhere, people inside other things, arms of a blinded study, what others need."""
 
 import gzip
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fhir_trial.errors import InputError
-from fhir_trial.fhir.http import run
+from fhir_trial.errors import InputError, PartlyDone, Unreachable
+from fhir_trial.fhir.http import Request, Response, run
 from fhir_trial.fhir.json import encode
 from fhir_trial.mapping.keys import BASE
 from fhir_trial.sync.blinding import without_arm
 from fhir_trial.sync.capability import discover
 from fhir_trial.sync.decide import Choices
+from fhir_trial.sync.failures import Interrupted
 from fhir_trial.sync.folder import read_folder
 from fhir_trial.sync.journal import Journal
 from fhir_trial.sync.push import Report, push
@@ -120,14 +123,52 @@ def observed(number: int, refers_to: int, *more: int) -> Resource:
     }
 
 
-@pytest.mark.parametrize("links", [{1: 1}, {1: 2, 2: 1}, {1: 2, 2: 3, 3: 1}], ids=["itself", "two", "three"])
+CIRCLES = pytest.mark.parametrize("links", [{1: 1}, {1: 2, 2: 1}, {1: 2, 2: 3, 3: 1}], ids=["itself", "two", "three"])
+
+
+def lead_nowhere(server: MemoryServer) -> list[str]:
+    """The observations that refer to what is not there."""
+    held = {place: row for place, row in server.held.items() if place.startswith("Observation/")}
+    return [place for place, row in held.items() if not {target["reference"] for target in row["hasMember"]} <= held.keys()]
+
+
+@CIRCLES
+@pytest.mark.parametrize("lost", ["request", "answer"])
+def test_a_circle_that_is_broken_off_at_any_moment_is_closed_by_the_next_two_syncs(links: dict[int, int], lost: str) -> None:
+    """By the second where the first's answer was lost: only when the others have their places is it seen to lead nowhere."""
+    rows = [observed(number, to) for number, to in links.items()]
+    for left in range(12):
+        server, requests = HospitalServer(), iter(range(left))
+        server.held["Patient/7"] = {"resourceType": "Patient", "id": "7", "meta": {"versionId": "1"}}
+        info = run(discover(server.base_url), server.handle)
+
+        def send(request: Request, server: HospitalServer = server, requests: Iterator[int] = requests) -> Response:
+            if next(requests, None) is None:
+                if lost == "answer":
+                    server.handle(request)
+                raise Interrupted("gone")
+            return server.handle(request)
+
+        with Journal(":memory:") as journal:
+            with suppress(PartlyDone, Unreachable):
+                run(push(rows, info, journal), send)
+            assert pushed(server, journal, *rows, research_store=False).is_clean
+            open_ends = len(lead_nowhere(server))
+            assert pushed(server, journal, *rows, research_store=False).counts()["updated"] == open_ends
+            assert (len(server.held), lead_nowhere(server)) == (1 + len(rows), [])
+            assert pushed(server, journal, *rows, research_store=False).written == 0
+
+
+@CIRCLES
 def test_a_circle_on_a_server_with_ids_of_its_own_is_no_conflict_later(links: dict[int, int]) -> None:
     server = HospitalServer()
     server.held["Patient/7"] = {"resourceType": "Patient", "id": "7", "meta": {"versionId": "1"}}
     rows = [observed(number, to) for number, to in links.items()]
     with Journal(":memory:") as journal:
-        assert pushed(server, journal, *rows, research_store=False).created == len(rows)
-        assert pushed(server, journal, *rows, research_store=False).written == 0
+        assert pushed(server, journal, *rows, research_store=False).counts()["created"] == len(rows)
+        assert lead_nowhere(server) == []
+        before = server.writes
+        assert (pushed(server, journal, *rows, research_store=False).written, server.writes) == (0, before)
         rows[0] = rows[0] | {"hasMember": []}
         report = pushed(server, journal, *rows, research_store=False)
         assert ([item.place for item in report.conflicts], report.updated) == ([], 1)
