@@ -19,6 +19,7 @@ from fhir_trial.endpoints.conventions import Conventions
 from fhir_trial.endpoints.deaths import DeathRecords, deaths
 from fhir_trial.endpoints.dispositions import (
     clinical_progressions,
+    cutoff_day,
     dispositions,
     is_new_therapy,
     new_therapies,
@@ -76,7 +77,8 @@ def gather(tables: Mapping[str, pd.DataFrame], responses: pd.DataFrame, conventi
     _report_impossible_deaths(subjects, facts, findings)
     _report_undated(tables, events, place, findings)
     _report_without_scope(events, place, findings)
-    _report_ends_without_event(tables["subject"], events, place, findings)
+    died = facts["death"]["subject"][facts["death"]["on"] <= cutoff_day(conventions)]
+    _report_ends_without_event(tables["subject"], events, place[died], place, findings)
     facts["clinical progression"] = clinical_progressions(events)
     facts["treatment stopped"] = treatment_stops(events)
     facts["new anticancer therapy"] = new_therapies(tables, place, conventions.partial_date)
@@ -183,12 +185,14 @@ def _report_without_scope(events: pd.DataFrame, place: "pd.Index[Any]", findings
         findings.add(Finding("withdrawal-without-scope", where, field="scope", expected=expected, severity="information", effect=effect))
 
 
-def _report_ends_without_event(subject: pd.DataFrame, events: pd.DataFrame, place: "pd.Index[Any]", findings: Findings) -> None:
-    """A finding for subjects whose record says that they left the study, and no disposition event says how or when."""
+def _report_ends_without_event(
+    subject: pd.DataFrame, events: pd.DataFrame, died: "pd.Index[Any]", place: "pd.Index[Any]", findings: Findings
+) -> None:
+    """A finding for subjects whose record says that they left the study, and neither a death nor a disposition event says how or when."""
     whats = zip(events["event"], events["category"], events["scope"], strict=True)
     told = set(place[events["subject"][[ended(event, category, scope) == "study" for event, category, scope in whats]]])
     off = subject["subject"][col.column(subject, "state").isin(OFF_STUDY).to_numpy(dtype=bool)]
-    if count := len(set(off) & set(place) - told):
+    if count := len(set(off) & set(place) - told - set(died)):
         found, expected = f"{count} subjects off study", "a disposition event that ended the study"
         effect = "for them the study counts as ongoing"
         findings.add(Finding("end-without-event", "subject", None, "state", found, expected, severity="warning", effect=effect))

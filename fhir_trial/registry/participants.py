@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from fhir_trial.domain.entities import Subject
 from fhir_trial.domain.tables import TrialData
 from fhir_trial.endpoints.analyse import Results
 from fhir_trial.errors import Finding, Findings
@@ -47,11 +46,10 @@ class Participants:
         keys = {group.title: group.key for group in self.groups}
         self.members: dict[str, list[Participant]] = {group.key: [] for group in self.groups}
         enrolled = results.adsl[results.adsl["intention_to_treat"].to_numpy(dtype=bool)]
-        ends = {subject.subject: _end_of_study(subject) for subject in data.rows("subject")}
         dead = {patient.subject for patient in data.rows("patient") if patient.dead}
         for row in enrolled.to_dict("records"):
             if row["arm"] in keys:
-                self.members[keys[row["arm"]]].append(_participant(row, ends[row["subject"]], dead))
+                self.members[keys[row["arm"]]].append(_participant(row, dead))
         if lost := len(enrolled) - sum(len(members) for members in self.members.values()):
             expected, effect = ", ".join(keys), "they are in no group of the record"
             findings.add(Finding("subjects-without-arm", "subject", field="arm_planned", found=str(lost), expected=expected, effect=effect))
@@ -68,11 +66,16 @@ class Participants:
         return self.members | ({TOTAL: everyone} if len(self.members) > 1 else {})
 
 
-def _participant(row: dict[Hashable, Any], end: str | None, dead: set[str]) -> Participant:
+ENDED = ("completed", "discontinued")
+"""The states of subjects whose participation in the study has ended."""
+
+
+def _participant(row: dict[Hashable, Any], dead: set[str]) -> Participant:
     in_years = str(row["age_unit"] or "YEARS").upper().rstrip("S") in {"YEAR", "A"}
     age = None if pd.isna(row["age"]) or not in_years else float(row["age"])
     sex, race, ethnicity = row["sex"], row["race"], row["ethnicity"]
     treated, died = bool(row["safety"]), bool(row["died"]) or row["subject"] in dead
+    end = str(row["disposition"]).upper() if row["state"] in ENDED else None
     return Participant(row["subject"], age, sex, race, ethnicity, treated, died, end)
 
 
@@ -91,13 +94,6 @@ def participant_flow(participants: Participants) -> ParticipantFlow:
         completed=completed,
         reasons=tuple(_reason(name, counts, participants.members) for name, counts in sorted(reasons.items())),
     )
-
-
-def _end_of_study(subject: Subject) -> str | None:
-    """The disposition that ended participation; one that ended treatment only does not count, unless the study records no other."""
-    ends = [event for event in subject.dispositions if event.category == "DISPOSITION EVENT"]
-    of_study = [event for event in ends if event.scope != "STUDY TREATMENT"]
-    return of_study[-1].event.upper() if of_study else None
 
 
 def _reason(name: str, counts: Counter[str], groups: Iterable[str]) -> ReasonNotCompleted:

@@ -68,18 +68,13 @@ def _content(stream: IO[bytes], path: Path, fhir: str) -> Iterator[Finding]:
             yield from _document(line, str(path), number, fhir)
 
 
-SHOWN_BYTES = 40
-"""How much of what is no JSON is shown: enough to see what the file is."""
+def _sketch(data: bytes) -> str:
+    """What is no JSON, as far as that names nobody: how long it is and how it begins.
 
-
-def _beginning(data: bytes) -> str:
-    """How a document begins.
-
-    >>> _beginning(b"dm,1"), _beginning(b""), _beginning(b"<html>" + b" " * 99)[-3:]
-    ('dm,1', 'nothing', '...')
+    >>> _sketch(b"dm,1"), _sketch(b""), _sketch(b"<html>")
+    ("4 bytes from 'd' on", 'nothing', "6 bytes from '<' on")
     """
-    shown = data[:SHOWN_BYTES].decode("utf-8", "replace")
-    return (shown or "nothing") + ("..." if len(data) > SHOWN_BYTES else "")
+    return f"{len(data):,} bytes from {data[:1].decode('ascii', 'replace')!r} on" if data else "nothing"
 
 
 def _document(data: bytes, place: str, first_line: int, fhir: str) -> Iterator[Finding]:
@@ -87,7 +82,7 @@ def _document(data: bytes, place: str, first_line: int, fhir: str) -> Iterator[F
     try:
         resource: Any = json.decode(data, place)
     except InputError as error:
-        yield from (replace(finding, row=first_line, found=_beginning(data)) for finding in error.findings)
+        yield from (replace(finding, row=first_line, found=_sketch(data)) for finding in error.findings)
         return
     yield from (replace(finding, row=first_line) for finding in json.ambiguities(data, resource, place))
     for found in problems_of(resource, fhir):

@@ -310,9 +310,13 @@ def test_a_death_ends_the_study_of_whom_no_event_did() -> None:
 
 
 def test_an_end_that_no_disposition_tells_of_is_said() -> None:
-    results = analyse(trial(subject=to_table([_ended("T1"), _ended("T2")], Subject)), preset("protocol"))
+    """Of a third the death tells, of a fourth it comes after the cutoff."""
+    people = [_ended(name) for name in ("T1", "T2", "T3", "T4")]
+    patients = [Patient(study="X", subject=name, death_date=When(on)) for name, on in (("T3", "2023-03-01"), ("T4", "2023-07-01"))]
+    data = trial(subject=to_table(people, Subject), patient=to_table(patients, Patient))
+    results = analyse(data, preset("protocol").with_settings({"data_cutoff": "2023-06-30"}))
     found = next(f for f in results.findings if f.code == "end-without-event")
-    assert (found.found, found.effect) == ("2 subjects off study", "for them the study counts as ongoing")
+    assert (found.found, found.effect) == ("3 subjects off study", "for them the study counts as ongoing")
 
 
 def test_milestones_without_a_category_end_nothing() -> None:

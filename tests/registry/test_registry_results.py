@@ -118,9 +118,11 @@ def test_flow_adds_up_and_says_why(record):
     assert reasons == {"Death": "1", "Ongoing at data cutoff": "1", "Study closed by sponsor": "1"}
 
 
-def test_stopping_treatment_is_not_leaving_the_study():
+def test_stopping_treatment_is_not_leaving_the_study_and_death_is():
     stopped = (Disposition(sequence=1, event="ADVERSE EVENT", category=END, scope="STUDY TREATMENT", on="2022-03-01"),)
-    root = etree.fromstring(_xml(_data([replace(SUBJECTS[2], dispositions=stopped)], [])))
+    dead, alive = (replace(_subject(number), dispositions=stopped) for number in (1, 2))
+    root = etree.fromstring(_xml(_data([dead, alive], [])))
+    assert sorted(_texts(root, ".//dropWithdrawReason/reasonType")) == ["Death", "Other"]
     assert _texts(root, ".//otherReasonName") == ["Ongoing at data cutoff"]
 
 

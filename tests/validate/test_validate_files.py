@@ -81,9 +81,10 @@ def test_lines(path: tuple[str | int, ...], line: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "found"), [(b"garbage", "garbage"), (b"", "nothing"), (b"\x89PNG\r\n" + b"x" * 99, "\ufffdPNG\r\n" + "x" * 34 + "...")]
+    ("data", "found"),
+    [(b"garbage", "7 bytes from 'g' on"), (b"", "nothing"), (b"\x89PNG\r\n" + b"x" * 1993, "1,999 bytes from '\ufffd' on")],
 )
-def test_what_is_no_json_is_shown_by_how_it_begins(tmp_path: Path, data: bytes, found: str) -> None:
+def test_what_is_no_json_is_told_by_its_length_and_first_character(tmp_path: Path, data: bytes, found: str) -> None:
     (tmp_path / "a.json").write_bytes(data)
     (finding,) = validate_files([tmp_path / "a.json"])
     assert (finding.code, finding.found) == ("not-json", found)

@@ -55,8 +55,17 @@ def with_source_columns(
     whole = kept_rows(raw, {row["subject"] for row in rows.get("subject", ())}, reading)
     for row in rows.get("subject", ()):
         row[COLUMNS].extend(whole.get(row["subject"], ()))
+    if _is_in_part("tr", raw, reading) and "tu" in by_domain and "tu" not in headers:
+        # Without the rows that were left out TR alone might say otherwise which lesions there are: a TU is written for it.
+        names = dict.fromkeys(name for line in by_domain["tu"] for name in line.line)
+        headers = Headers({**headers, "tu": Header(tuple(names))})
     files = as_fields(_with_what_is_made(headers, by_domain))
     return tables | {name: _replaced(tables[name], name, part) for name, part in rows.items()}, files | {COLUMNS: whole.get(None, [])}
+
+
+def _is_in_part(name: str, raw: Mapping[str, RawDomain], reading: Reading) -> bool:
+    """Whether rows of a file were left out."""
+    return name in raw and any(finding.place == raw[name].place for finding in reading.findings.errors())
 
 
 def _with_what_is_made(headers: Headers, by_domain: Mapping[str, list[Written]]) -> Headers:

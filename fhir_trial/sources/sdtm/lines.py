@@ -226,26 +226,43 @@ def _identification(record: Fields) -> str:
 
 
 def _measurement(record: Fields, lines: Lines) -> None:
-    """A row for each diameter that was recorded, and one for the state where no diameter's row without a length can say it."""
+    """A row for each diameter that was recorded, and one for the state where no diameter's row can say it."""
     diameters = [
         (test, record[f"{name}_mm"], record[f"{name}_sequence"])
         for test, name in (("LDIAM", "longest"), ("LPERP", "short_axis"))
         if record[f"{name}_mm"] is not None or record[f"{name}_sequence"] is not None
     ]
-    measured = any(size is not None for _, size, _ in diameters)
-    blank = any(size is None for _, size, _ in diameters)
+    measured = [test for test, size, _ in diameters if size is not None]
+    blank = len(measured) < len(diameters)
     unread = record["state"] in ("not-done", "not-evaluable")
-    in_words = record["state"] == TOO_SMALL and record["state_sequence"] is None and len(diameters) == 1 and measured
+    in_words = measured[:1] if _is_in_words(record, diameters) else []
     state_apart = not in_words and (
-        record["state_sequence"] is not None or (record["state"] is not None and (not blank or (unread and measured)))
+        record["state_sequence"] is not None or (record["state"] is not None and (not blank or (unread and bool(measured))))
     )
     for test, size, sequence in diameters:
         if size is not None:
-            _length(record, (test, size, sequence), lines, _STATE_TERMS[TOO_SMALL] if in_words else None)
+            _length(record, (test, size, sequence), lines, _term(record, record["state"]) if test in in_words else None)
         else:
-            _state(record, (test, "not-done" if state_apart or record["state"] is None else record["state"], sequence), lines)
+            said = in_words or state_apart or record["state"] is None
+            _state(record, (test, "not-done" if said else record["state"], sequence), lines)
     if state_apart or not diameters:
         _state(record, ("TUMSTATE", record["state"], record["state_sequence"]), lines)
+
+
+def _is_in_words(record: Fields, diameters: list[tuple[str, Any, int | None]]) -> bool:
+    """Whether a length's row says the state: too small, as SDTM has it; and where a row of its own, without a number, might join another.
+
+    The rows of a lesion that is recorded twice at a visit are told apart by number.
+    """
+    if record["state_sequence"] is not None or all(size is None for _, size, _ in diameters):
+        return False
+    if record["state"] == TOO_SMALL:
+        return len(diameters) == 1
+    return record["ordinal"] > 1 and record["state"] not in (None, "not-done", "not-evaluable")
+
+
+def _term(record: Fields, state: str) -> str:
+    return f"MERGED WITH {record['merged_with']}" if state == "merged" else _STATE_TERMS[state]
 
 
 def _length(record: Fields, result: tuple[str, Any, int | None], lines: Lines, term: str | None = None) -> None:
@@ -263,6 +280,5 @@ def _state(record: Fields, result: tuple[str, str | None, int | None], lines: Li
     if state == "not-done" or state is None:
         fields |= {"not_done": True}
     else:
-        term = f"MERGED WITH {record['merged_with']}" if state == "merged" else _STATE_TERMS[state]
-        fields |= {"result": term, "character": term}
+        fields |= dict.fromkeys(("result", "character"), _term(record, state))
     lines.add(TR, fields, test, TRTEST=_TEST_NAMES[test])
