@@ -43,7 +43,10 @@ TESTS = {
     **dict.fromkeys(("windows.py", "time_to_event.py", "time_to_event_rules.py"), TIMES),
     **dict.fromkeys(("survival.py", "logrank.py", "cox.py"), CURVES),
     "proportions.py": ("test_proportions.py",),
-    **dict.fromkeys(("targets.py", "readings.py", "visits.py", "lineage.py"), ("test_readings.py", *COURSES, "test_recist_bad_input.py")),
+    **dict.fromkeys(
+        ("targets.py", "readings.py", "visits.py", "lineage.py"),
+        ("test_visits.py", "test_readings.py", *COURSES, "test_recist_bad_input.py"),
+    ),
     "baseline_limits.py": ("test_recist_bad_input.py", "test_recist_examples.py"),
     **dict.fromkeys(
         ("response.py", "overall_response.py"),
