@@ -61,3 +61,11 @@ def test_columns_of_a_sponsor_are_a_finding(read, domains, name, row):
     data = read(domains | {name: [row | {column: "x"}]})
     assert of(data, name) == [("not-carried-variables", "information", None, None, f"1 rows of {column}")]
     assert column not in back(data, name)[0]
+
+
+def test_qualifiers_of_rows_that_are_all_left_out_are_a_finding(read, domains):
+    qualifier = {"USUBJID": "S1", "RDOMAIN": "AE", "IDVAR": "AESEQ", "IDVARVAL": "1", "QNAM": "AEXYZ", "QVAL": "a"}
+    rows = [row | {"AESTDTC": "yesterday"} for row in domains["ae"]]
+    data = read(domains | {"ae": rows, "suppae": [qualifier]})
+    assert data.table("adverse_event").num_rows == 0
+    assert of(data, "suppae") == [("not-carried-rows", "information", None, "QNAM", "1 rows of AEXYZ")]

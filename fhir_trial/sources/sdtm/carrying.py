@@ -47,11 +47,10 @@ def with_source_columns(
     everyone = rows | {name: table.to_pylist() for name, table in tables.items() if name == "patient"}
     for line in written(everyone, study, headers, Findings()):
         by_domain[line.domain].append(line)
-    for domain, lines in by_domain.items():
-        if domain in LAYOUTS and domain in raw:
-            parents = _compare(raw[domain], headers[domain], lines, reading)
-            if (supplement := raw.get(f"supp{domain}")) is not None:
-                carry_qualifiers(supplement, by_domain.get(supplement.name, []), parents, headers[supplement.name], reading)
+    for domain in [name for name in LAYOUTS if name in raw]:
+        parents = _compare(raw[domain], headers[domain], by_domain.get(domain, []), reading)
+        if (supplement := raw.get(f"supp{domain}")) is not None:
+            carry_qualifiers(supplement, by_domain.get(supplement.name, []), parents, headers[supplement.name], reading)
     whole = kept_rows(raw, {row["subject"] for row in rows.get("subject", ())}, reading)
     for row in rows.get("subject", ()):
         row[COLUMNS].extend(whole.get(row["subject"], ()))
