@@ -38,14 +38,16 @@ BEST = ("test_response.py",)
 TIMES = ("test_tte_facts.py", "test_tte_rules.py", "test_tte_definitions.py", "test_tte_examples.py")
 CURVES = ("test_survival.py", "test_survival_plain.py")
 TESTS = {
-    **dict.fromkeys(("target_response.py", "recist.py", "nontarget.py"), (*COURSES, "test_readings.py", *BEST, *WRITTEN)),
+    **dict.fromkeys(
+        ("target_response.py", "recist.py", "nontarget.py"), (*COURSES, "test_readings.py", "test_lineages.py", *BEST, *WRITTEN)
+    ),
     **dict.fromkeys(("confirmation.py", "best_response.py"), (COHORT, *BEST)),
     **dict.fromkeys(("windows.py", "time_to_event.py", "time_to_event_rules.py"), TIMES),
     **dict.fromkeys(("survival.py", "logrank.py", "cox.py"), CURVES),
     "proportions.py": ("test_proportions.py",),
     **dict.fromkeys(
         ("targets.py", "readings.py", "visits.py", "lineage.py"),
-        ("test_visits.py", "test_readings.py", *COURSES, "test_recist_bad_input.py"),
+        ("test_visits.py", "test_lineages.py", "test_readings.py", *COURSES, "test_recist_bad_input.py"),
     ),
     "baseline_limits.py": ("test_recist_bad_input.py", "test_recist_examples.py"),
     **dict.fromkeys(
