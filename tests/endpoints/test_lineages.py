@@ -57,8 +57,9 @@ def test_fragments_of_a_node_are_a_node(tables_of: Build, nodal: bool, expected:
 def test_fragments_that_come_back_after_cr_are_a_tumour_or_a_node(tables_of: Build, nodal: bool, back: str) -> None:
     """Of a node less than 10 mm is normal (RECIST 1.1, 4.3.2)."""
     visits = [{"day": 42 * n, "target": {"T1": sizes}} for n, sizes in enumerate(([0, 0], [4, 0]), 1)]
-    found = judged(tables_of({"baseline": {"target": [lesion("T1", 20, nodal)]}, "visits": visits}))
-    assert found.frame["overall"].tolist() == ["CR", back]
+    tables = tables_of({"baseline": {"target": [lesion("T1", 20, nodal)]}, "visits": visits})
+    for rule in ("ge10", "sum_rule"):
+        assert judged(tables, nodal_relapse_after_cr=rule).frame["overall"].tolist() == ["CR", back]
 
 
 def test_fragments_are_known_by_what_the_lesion_table_says_whatever_they_are_called(tables_of: Build) -> None:
