@@ -124,6 +124,10 @@ def test_a_setting_is_read_from_text(name: str, text: object, value: object) -> 
         ("data_cutoff", "2024-02-30"),
         ("data_cutoff", "2024-02"),
         ("evaluator", " "),
+        ("evaluator", None),
+        ("evaluator", True),
+        ("related_values", None),
+        ("related_values", False),
     ],
 )
 def test_a_value_that_is_not_allowed_is_refused_with_those_that_are(name: str, text: object) -> None:

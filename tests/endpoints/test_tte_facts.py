@@ -56,6 +56,7 @@ STARTS = [
     ("enrollment", {"enrolled_source": "RFSTDTC"}, ("DM", "RFSTDTC", None)),
     ("enrollment", {"enrolled_source": "RFICDTC"}, ("DM", "RFICDTC", None)),
     ("enrollment", {"enrolled_source": None}, (None, None, None)),
+    ("enrollment", {"enrolled_source": "REGISTER"}, (None, None, None)),
     ("consent", {"consented_on": date(0)}, ("DM", "RFICDTC", None)),
     ("randomization", {"randomized_on": date(3)}, ("DS", "DSSTDTC", 7)),
     ("first_dose", {"first_dose_on": date(4)}, ("EX", "EXSTDTC", 22)),
