@@ -9,7 +9,7 @@ from fhir_trial.fhir import json
 from fhir_trial.sync.blinding import without_arm
 from fhir_trial.sync.capability import ServerInfo
 from fhir_trial.sync.compare import Difference, Keys, differences, keys_of
-from fhir_trial.sync.locate import Located, moved
+from fhir_trial.sync.locate import Located
 from fhir_trial.sync.merge import merge
 from fhir_trial.sync.order import place_of
 from fhir_trial.sync.profile import Identity
@@ -41,6 +41,8 @@ class Item:
     """How it is written without a second copy."""
     source: Resource | None = field(default=None, repr=False)
     """Ours, where `resource` is something else: merged with, or settled for, the server's."""
+    held: Resource | None = field(default=None, repr=False)
+    """What the server holds, as it was read."""
 
     @property
     def type(self) -> str:
@@ -92,7 +94,7 @@ class Decisions:
         item = self._wanted(place, resource, theirs)
         if place in located.several:
             item = Item("conflict", place, resource, reason="several resources on the server have its business identifier")
-        item = replace(item, at=self._where.get(place), identity=self._server.identity(item.type))
+        item = replace(item, at=self._where.get(place), identity=self._server.identity(item.type), held=theirs)
         reason = self._why_not(item) if item.action in ("create", "update") else None
         return replace(item, action="refused", reason=reason) if reason else item
 
@@ -130,17 +132,13 @@ class Decisions:
             return self._server.why_not_found_again(item.type)
         return None
 
-    def _differences(self, theirs: Resource, resource: Resource) -> tuple[Difference, ...]:
-        """What a write would change; where the server gave an id of its own, theirs leads nowhere as long as it names ours."""
-        return differences(theirs, moved(resource, self._where), self.keys)
-
     def _wanted(self, place: str, resource: Resource, theirs: Resource | None) -> Item:
         if theirs is None:
             return Item("create", place, resource, reason="it was deleted on the server" if place in self._synced else None)
         version = version_of(theirs)
         if keys_of(resource) and keys_of(theirs) and not keys_of(resource) & keys_of(theirs):
             return Item("conflict", place, resource, version, reason="another resource holds this id on the server")
-        found = self._differences(theirs, resource)
+        found = differences(theirs, resource, self.keys)
         if not found:
             return Item("unchanged", place, resource, version)
         last, chosen = self._synced.get(place), self._choices.of(place)
@@ -178,7 +176,7 @@ class Decisions:
         return self._merged(item, found.resource, theirs, f"merged; as on the server: {', '.join((*found.kept, *found.disputed))}")
 
     def _merged(self, item: Item, resource: Resource, theirs: Resource, reason: str) -> Item:
-        left = self._differences(theirs, resource)
+        left = differences(theirs, resource, self.keys)
         ours = item.resource
         if not left:
             return replace(item, action="unchanged", resource=theirs, source=ours, differences=(), reason="kept as on the server")

@@ -21,7 +21,7 @@ from fhir_trial.sync.compare import Keys, differences, digest
 from fhir_trial.sync.decide import Choices, Item, version_of
 from fhir_trial.sync.failures import BadAnswer, ForeignLink, Interrupted, OutOfTime, issues, read_object, refusal, resource_type
 from fhir_trial.sync.journal import Journal
-from fhir_trial.sync.locate import Located, locate, moved
+from fhir_trial.sync.locate import locate, moved
 from fhir_trial.sync.order import chunks, groups, place_of, references
 from fhir_trial.sync.origin import Origin
 from fhir_trial.sync.plan import Plan, plan_by_piece
@@ -47,8 +47,6 @@ class Report:
     deleted: int = 0
     unchanged: int = 0
     verified: int = 0
-    completed: int = 0
-    """Written twice: before and after what they refer to had a place on the server."""
     resumed: int = 0
     """Requests of an earlier, broken run that were settled."""
     conflicts: list[Item] = field(default_factory=list)
@@ -114,7 +112,6 @@ def _carry_out(plans: Iterable[Exchange[Plan]], work: "_Work", total: int, progr
             for chunk in work.begin(plan) if plan.items else ():
                 yield from work.write(chunk, as_transaction=_goes_together(chunk, plan.server))
                 progress("writing", work.report.there, total)
-            yield from work.complete(plan)
         work.settle_earlier_runs()
     except (Unreachable, ServerError, ConfigurationError) as error:
         if work.report.written == 0:
@@ -180,7 +177,7 @@ class _Work:
         """Whether the journal says already what there is to say of an item that both sides agree on: most, and cheaply told."""
         if known is None or known.base is None or item.source is not None or known.source is not None:
             return False
-        return known.digests == (digest(moved(item.resource, self._where)),) and known.at == self._where.get(item.place)
+        return item.held is not None and known.digests == (digest(item.held),) and known.at == self._where.get(item.place)
 
     def write(self, items: list[Item], as_transaction: bool) -> Exchange[None]:
         """Write some items, together or one by one, until each is done, in conflict or rejected."""
@@ -286,10 +283,10 @@ class _Work:
             setattr(self.report, name, getattr(self.report, name) + 1)
 
     def _synced(self, item: Item) -> Synced:
-        """What to remember of an item: as it was sent, whatever has got a place since."""
+        """What to remember of an item: what the server holds, as it was sent or read, whatever has got a place there since."""
         known = self._worked_out.get(item.place)
         if known is None:
-            held = moved(item.resource, self._where)
+            held = item.held if item.action == "unchanged" else moved(item.resource, self._where)
             known = remembered(item.source if item.source is not None else item.resource or {}, held)
             self._worked_out[item.place] = known
         return replace(known, at=self._where.get(item.place))
@@ -308,36 +305,6 @@ class _Work:
             at = literal(place_of(found)) if found is not None else None
         if at is not None:
             self._where[item.place] = f"{at.type}/{at.id}"
-
-    def complete(self, plan: Plan) -> Exchange[None]:
-        """Write again what was written before all that it refers to had a place on the server: itself, or others of a circle.
-
-        What was to be left as it is stays so: the next plan says what is to be done about it.
-        """
-        created = {item.place for item in plan.of("create") if item.identity != "client-id" and item.place in self._where}
-        late = {item.place: item for item in plan.of("create", "update") if created and self._leads_nowhere(item, created)}
-        located = (yield from locate(late, {}, self._info, self._where)) if late else Located()
-        known = self._journal.synced(self._server)
-        for place, current in located.theirs.items():
-            if known[place].is_as_remembered(current):
-                yield from self._write_again(replace(late[place], action="update", version=version_of(current)))
-
-    def _leads_nowhere(self, item: Item, created: set[str]) -> bool:
-        """Whether the server holds it with references to where `created` are not."""
-        if item.identity == "client-id" or created.isdisjoint(references(item.resource)):
-            return False
-        known = self._journal.synced(self._server).get(item.place)
-        return known is not None and item.resource is not None and known.digests != (digest(moved(item.resource, self._where)),)
-
-    def _write_again(self, item: Item) -> Exchange[None]:
-        reason = self._info.why_not_written(item.type, "update")
-        if reason is not None:
-            self._set_aside(replace(item, action="refused", reason=reason))
-            return
-        before = self.report.updated
-        yield from self.write([item], as_transaction=False)
-        self.report.completed += self.report.updated - before
-        self.report.updated = before
 
     def _set_aside(self, item: Item) -> None:
         listed = self.report.refused if item.action == "refused" else self.report.conflicts

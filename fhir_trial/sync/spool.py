@@ -175,13 +175,13 @@ def _disk() -> Iterator[None]:
 
 
 class _Keys(Mapping[str, str]):
-    """Business key by `Type/id` on the server: ours, or its own where it gave one."""
+    """Business key by `Type/id`, ours and the server's."""
 
     _FOUND = (
         "SELECT key FROM moved JOIN ours USING (place) WHERE moved.there = ? AND key IS NOT NULL",
-        "SELECT key FROM ours WHERE place = ? AND key IS NOT NULL AND place NOT IN (SELECT place FROM moved)",
+        "SELECT key FROM ours WHERE place = ? AND key IS NOT NULL",
     )
-    _NAMES = "SELECT coalesce(there, place) FROM ours LEFT JOIN moved USING (place) WHERE key IS NOT NULL"
+    _NAMES = "SELECT place FROM ours WHERE key IS NOT NULL UNION SELECT there FROM moved JOIN ours USING (place) WHERE key IS NOT NULL"
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db

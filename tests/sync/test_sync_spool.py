@@ -98,13 +98,13 @@ def test_every_resource_without_one_identity_is_named_by_its_row_and_nothing_of_
     assert "Smith" not in str(refused.value) + repr(refused.value.findings)
 
 
-def test_keys_are_found_by_the_place_on_the_server():
+def test_keys_are_found_by_our_place_and_by_the_servers():
     one, two = ({"resourceType": "Basic", "id": name, "identifier": [{"system": "urn:b", "value": name}]} for name in "ab")
     with Spool.of([one, two, resource("Basic/c", [])]) as spool:
         assert not spool.where
         spool.where["Basic/a"] = "Basic/9"
-        assert dict(spool.keys) == {"Basic/b": "urn:b|b", "Basic/9": "urn:b|a"}
-        assert (dict(spool.where), len(spool.where), len(spool.keys), bool(spool.where)) == ({"Basic/a": "Basic/9"}, 1, 2, True)
+        assert dict(spool.keys) == {"Basic/a": "urn:b|a", "Basic/b": "urn:b|b", "Basic/9": "urn:b|a"}
+        assert (dict(spool.where), len(spool.where), len(spool.keys), bool(spool.where)) == ({"Basic/a": "Basic/9"}, 1, 3, True)
         assert (spool.where.pop("Basic/a", None), spool.where.pop("Basic/a", None)) == ("Basic/9", None)
         assert "Basic/b" in spool
         assert "Basic/9" not in spool
