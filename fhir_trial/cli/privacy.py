@@ -8,7 +8,7 @@ import typer
 from fhir_trial import config
 from fhir_trial.cli.output import BANNER, finding_row, say, say_findings, show, show_json
 from fhir_trial.cli.places import folder_to_write
-from fhir_trial.errors import UsageError
+from fhir_trial.errors import ConfigurationError, UsageError
 from fhir_trial.privacy.audit import START, AuditLog
 from fhir_trial.privacy.deidentify import MOST_DAYS
 from fhir_trial.privacy.deidentify import deidentify as without_identifiers
@@ -111,4 +111,6 @@ def _log(path: Path) -> AuditLog:
     opened = AuditLog.of_folder(path) if path.is_dir() else AuditLog(path)
     if not opened.path.exists():
         raise UsageError(f"{opened.path}: no audit log is there")
+    if path.is_file() and not path.stat().st_size:
+        raise ConfigurationError(f"{path} is no audit log: it is empty")
     return opened

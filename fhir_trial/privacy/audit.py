@@ -101,25 +101,25 @@ class AuditLog:
         self.record(f"{what} done", **details, **counts)
 
     def entries(self) -> list[Entry]:
-        """All entries, oldest first; none where there is no log."""
-        if not self.path.exists():
+        """All entries, oldest first; none where there is no log, or a process was killed as it made one."""
+        if not self.path.exists() or not self._has_begun():
             return []
-        self._refuse_other_files()
         with self._open() as db:
             return [Entry(*row) for row in db.execute("SELECT number, at, who, what, details, hash FROM entry ORDER BY number")]
 
-    def _refuse_other_files(self) -> None:
-        """`ConfigurationError` for a file that is no log: opening it as one would write into it.
+    def _has_begun(self) -> bool:
+        """Whether the file has anything in it; `ConfigurationError` where that is no log: opening it as one would write into it.
 
         Not opened read-only: what a killed process left half done is rolled back first.
         """
         try:
             with closing(sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=rw", uri=True, timeout=30)) as db:
-                is_log = db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'entry'").fetchone()
+                tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         except sqlite3.Error as error:
             raise of_database(str(self.path), "the audit log cannot be used", error) from None
-        if not is_log:
+        if tables and "entry" not in tables:
             raise ConfigurationError(f"{self.path} is no audit log: it has no entries' table")
+        return bool(tables)
 
     def verify(self, head: str | None = None) -> list[Finding]:
         """What is wrong with the chain; `head` is a hash that was noted before, and must still be in it."""

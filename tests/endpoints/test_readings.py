@@ -9,6 +9,7 @@ import pytest
 
 from fhir_trial.endpoints.conventions import preset
 from fhir_trial.endpoints.response import Responses, respond
+from fhir_trial.errors import InputError
 
 Build = Callable[[Mapping[str, Any]], dict[str, pd.DataFrame]]
 Day = Callable[[int], str]
@@ -129,3 +130,51 @@ def test_a_non_target_lesion_that_only_its_baseline_record_tells_of_is_judged(ta
     tables = tables_of({"baseline": {"nontarget": [other]}, "visits": [{"day": 42, "nontarget": {"N1": state}}]})
     result = judged(tables | {"lesion": tables["lesion"].iloc[:0]})
     assert (result.assessments.frame["overall"].tolist(), list(result.findings)) == ([expected], [])
+
+
+def test_every_evaluator_and_every_reader_has_a_reading_of_its_own(tables_of: Build) -> None:
+    """With lesions of the same names, each compared with its own baseline."""
+    readers = {("INVESTIGATOR", None): 60, ("INDEPENDENT", None): 20, ("INDEPENDENT", "R1"): 15, ("INDEPENDENT", "R2"): 0}
+    built = []
+    for (evaluator, reader), mm in readers.items():
+        tables = tables_of(case(TUMOUR, mm))
+        built.append({name: rows.assign(evaluator=evaluator, evaluator_id=reader) for name, rows in tables.items() if name != "subject"})
+    every = {name: pd.concat([one[name] for one in built], ignore_index=True) for name in built[0]}
+    frame = judged(every | {"subject": tables["subject"]}).assessments.frame
+    found = {(e, None if pd.isna(r) else r): o for e, r, o in frame[["evaluator", "evaluator_id", "overall"]].itertuples(index=False)}
+    assert found == dict(zip(readers, ("PD", "PR", "PR", "CR"), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("table", "column"), [("measurement", "subject"), ("measurement", "lesion"), ("lesion", "lesion"), ("response", "test")]
+)
+def test_a_table_without_a_column_that_says_what_its_rows_are_about_is_refused(
+    tables_of: Build, on_day: Day, table: str, column: str
+) -> None:
+    tables = tables_of(case(TUMOUR, 20)) | {"response": reported(on_day, {"on": on_day(42), "value": "SD"})}
+    with pytest.raises(InputError) as refused:
+        judged(tables | {table: tables[table].drop(columns=column)})
+    assert [(f.code, f.place, f.field) for f in refused.value.findings] == [("missing-column", table, column)]
+    assert not judged(tables | {"response": pd.DataFrame()}).findings.counts(), "a table without rows needs no columns"
+
+
+def test_a_lesion_with_both_diameters_of_which_nobody_says_where_it_is_is_no_node(tables_of: Build) -> None:
+    tables = tables_of(case(TUMOUR, 20))
+    tables["lesion"] = tables["lesion"].assign(organ=None, nodal=None)
+    tables["measurement"]["short_axis_mm"] = Decimal(9)
+    result = judged(tables)
+    assert (result.assessments.frame["sum_mm"].tolist(), list(result.findings)) == ([20], [])
+
+
+@pytest.mark.parametrize(("mm", "total"), [("1000", 1000.0), ("1000.1", None)])
+def test_up_to_a_metre_is_a_diameter(tables_of: Build, mm: str, total: float | None) -> None:
+    result = judged(said(tables_of(case(TUMOUR, 20)), longest_mm=Decimal(mm)))
+    found = result.assessments.frame["sum_mm"].iloc[0]
+    assert (None if pd.isna(found) else found, len(result.findings)) == (total, int(total is None))
+
+
+def test_nothing_is_no_contradiction_of_absence(tables_of: Build) -> None:
+    result = judged(said(tables_of(case(TUMOUR, 20)), state="absent", longest_mm=Decimal(0)))
+    assert (result.assessments.frame["overall"].tolist(), list(result.findings)) == (["CR"], [])
+    contradicted = judged(said(tables_of(case(TUMOUR, 20)), state="absent", longest_mm=Decimal(4)))
+    assert len(contradicted.findings) == 1

@@ -40,6 +40,7 @@ def at_visit(tables: Tables, on_day: Day, lesion: str, **said: Any) -> Tables:
 NON_TARGET = [
     ("present", None, False, "NON-CR/NON-PD"),
     ("merged", None, False, "NON-CR/NON-PD"),
+    ("merged", 0, False, "NON-CR/NON-PD"),
     ("equivocal", None, False, "NON-CR/NON-PD"),
     ("unequivocal", None, False, "NON-CR/NON-PD"),
     ("too-small-to-measure", None, False, "NON-CR/NON-PD"),

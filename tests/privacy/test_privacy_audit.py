@@ -124,3 +124,18 @@ def test_a_purge_removes_what_we_stored_keeps_the_log_and_leaves_the_rest(tmp_pa
     assert left == {"notes.txt", "mine.sqlite", "Extra.ndjson", ".fhir-trial/audit.sqlite"}
     assert [entry.what for entry in AuditLog.of_folder(folder).entries()] == ["purge begun", "purge done"]
     assert "left, since it is not ours: notes.txt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_log_whose_making_was_cut_short_is_empty_and_goes_on(tmp_path: Path, begun: bool) -> None:
+    """A process may be killed before the table is there: the file is empty, or a database without a table."""
+    log = AuditLog(tmp_path / "audit.sqlite")
+    log.path.touch()
+    if begun:
+        with closing(sqlite3.connect(log.path, isolation_level=None)) as db:
+            db.execute("CREATE TABLE t (x)")
+            db.execute("DROP TABLE t")
+    before = log.path.read_bytes()
+    assert (log.entries(), log.verify(), log.path.read_bytes()) == ([], [], before)
+    log.record("pull", resources=1)
+    assert [entry.number for entry in log.entries()] == [1]
