@@ -1,8 +1,10 @@
 """The course of `test_contract_course.py` with every resource of the pilot study, on real HAPI: long, so it is run by hand.
 
-    python tests/contract/course_whole.py [--fhir r4]...
+    python tests/contract/course_whole.py --fhir r4 jdbc:postgresql://127.0.0.1:5432/hapi_r4
 
-Its last result is kept in `course_whole.md`. Needs Java and Maven. Validity is `tests/hl7/pilot_whole.py`'s; here HAPI checks references.
+It needs Java, Maven and an empty PostgreSQL database that a role `sa` owns: HAPI looks up the places of a transaction all at once, and
+H2 goes through the whole table for it. The last result of each version is kept in `course_whole.md`. Here HAPI checks references; validity
+is for `tests/hl7/pilot_whole.py`.
 """
 
 import argparse
@@ -22,15 +24,13 @@ from fhir_trial.config import Server
 from fhir_trial.trial.connection import connect
 
 RESULT = Path(__file__).with_suffix(".md")
-LONG = ("-XX:TieredStopAtLevel=4", "-Xmx8g")
-"""HAPI looks the places of a transaction up by a scan of its table: what is scanned so often is compiled well, and held in memory."""
 
 
-def told(version: str) -> list[str]:
+def told(version: str, database: str) -> list[str]:
     """The steps that held, with the seconds since the beginning."""
     lines: list[str] = []
     resources = whole(version)
-    with tempfile.TemporaryDirectory() as folder, running("hapi-server", ["trial.HapiServer", version, "0", "mem"], *LONG) as process:
+    with tempfile.TemporaryDirectory() as folder, running("hapi-server", ["trial.HapiServer", version, "0", database]) as process:
         assert process.stdout is not None
         url = next(line for line in process.stdout if line.startswith("READY ")).split()[1]
         start = time.monotonic()
@@ -45,13 +45,17 @@ def told(version: str) -> list[str]:
 
 
 def main() -> None:
-    """Take the course, and keep what held."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--fhir", action="append", choices=("r4", "r5"))
-    lines = ["# The pilot study on HAPI", "", "Made by `python tests/contract/course_whole.py`.", ""]
-    for version in parser.parse_args().fhir or ("r4", "r5"):
-        lines += [f"## {version.upper()}, {dt.date.today().isoformat()}", "", *told(version), ""]
-    RESULT.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    """Take the course, and keep what held beside what the other version's last one did."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fhir", choices=("r4", "r5"), required=True)
+    parser.add_argument("database")
+    asked = parser.parse_args()
+    made = f"## {asked.fhir.upper()}, {dt.date.today().isoformat()}\n\n" + "\n".join(told(asked.fhir, asked.database)) + "\n"
+    before = RESULT.read_text(encoding="utf-8").split("\n## ")[1:] if RESULT.exists() else []
+    parts = [made, *(f"## {part.rstrip()}\n" for part in before if not part.startswith(asked.fhir.upper()))]
+    RESULT.write_text(
+        "# The pilot study on HAPI\n\nMade by `python tests/contract/course_whole.py`.\n\n" + "\n".join(sorted(parts)), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

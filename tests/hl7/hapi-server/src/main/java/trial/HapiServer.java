@@ -20,6 +20,7 @@ import ca.uhn.fhir.jpa.config.util.HapiEntityManagerFactoryUtil;
 import ca.uhn.fhir.jpa.model.config.PartitionSettings;
 import ca.uhn.fhir.jpa.model.config.SubscriptionSettings;
 import ca.uhn.fhir.jpa.model.dialect.HapiFhirH2Dialect;
+import ca.uhn.fhir.jpa.model.dialect.HapiFhirPostgresDialect;
 import ca.uhn.fhir.jpa.provider.IJpaSystemProvider;
 import ca.uhn.fhir.jpa.provider.JpaCapabilityStatementProvider;
 import ca.uhn.fhir.jpa.search.DatabaseBackedPagingProvider;
@@ -54,7 +55,7 @@ import org.springframework.orm.jpa.JpaTransactionManager;
 import org.springframework.orm.jpa.LocalContainerEntityManagerFactoryBean;
 import org.springframework.web.context.support.AnnotationConfigWebApplicationContext;
 
-/** A real HAPI FHIR JPA server (R4 or R5) on H2, in one process: HapiServer r4|r5 PORT [H2_FILE|mem]. */
+/** A real HAPI FHIR JPA server (R4 or R5) in one process, on H2 or PostgreSQL: HapiServer r4|r5 PORT [H2_FILE|mem|jdbc:postgresql:...]. */
 public final class HapiServer {
 
   @Configuration
@@ -80,7 +81,6 @@ public final class HapiServer {
 
     @Bean(destroyMethod = "close") public DataSource dataSource() {
       BasicDataSource ds = new BasicDataSource();
-      ds.setDriver(new org.h2.Driver());
       ds.setUrl(System.getProperty("trial.jdbc"));
       ds.setUsername("sa");
       ds.setPassword("");
@@ -95,7 +95,8 @@ public final class HapiServer {
       f.setPersistenceUnitName("HAPI_PU");
       f.setDataSource(dataSource);
       Properties p = new Properties();
-      p.put("hibernate.dialect", HapiFhirH2Dialect.class.getName());
+      boolean postgres = System.getProperty("trial.jdbc").startsWith("jdbc:postgresql:");
+      p.put("hibernate.dialect", (postgres ? HapiFhirPostgresDialect.class : HapiFhirH2Dialect.class).getName());
       p.put("hibernate.hbm2ddl.auto", System.getProperty("trial.jdbc").startsWith("jdbc:h2:mem") ? "create" : "update");
       p.put("hibernate.jdbc.batch_size", "20");
       p.put("hibernate.cache.use_query_cache", "false");
@@ -121,7 +122,7 @@ public final class HapiServer {
     int port = Integer.parseInt(args[1]);
     String db = args.length > 2 ? args[2] : "mem";
     System.setProperty("trial.jdbc", db.equals("mem")
-        ? "jdbc:h2:mem:hapi" + release + ";DB_CLOSE_DELAY=-1" : "jdbc:h2:file:" + db);
+        ? "jdbc:h2:mem:hapi" + release + ";DB_CLOSE_DELAY=-1" : db.startsWith("jdbc:") ? db : "jdbc:h2:file:" + db);
 
     AnnotationConfigWebApplicationContext app = new AnnotationConfigWebApplicationContext();
     app.register(release.equals("r5") ? R5.class : R4.class);
