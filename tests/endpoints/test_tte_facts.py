@@ -3,6 +3,7 @@
 import datetime as dt
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -192,3 +193,35 @@ def test_responses_that_do_not_name_their_visit_or_reader_are_dated_as_they_stan
 
 def test_no_response_at_all_is_no_crash() -> None:
     assert censored_on(scans(42, 46)) == [0]
+
+
+DEATH, IN_HOSPITAL = ("death", "hospitalization")
+CRITERIA = [
+    ([(DEATH, True)], True),
+    ([(IN_HOSPITAL, True), (DEATH, True)], True),
+    ([(DEATH, True), (IN_HOSPITAL, False)], True),
+    ([(DEATH, False), (IN_HOSPITAL, True)], False),
+    ([(IN_HOSPITAL, True)], False),
+    ([], False),
+    (None, False),
+]
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array])
+@pytest.mark.parametrize(("criteria", "died"), CRITERIA)
+def test_an_event_that_was_serious_for_death_is_a_death(criteria: list[tuple[str, bool]] | None, died: bool, kind: Any) -> None:
+    """However the table holds the criteria of seriousness."""
+    held = None if criteria is None else kind([{"criterion": name, "present": present} for name, present in criteria])
+    event = {"subject": "S", "sequence": 4, "outcome": None, "start": date(60), "end": date(70), "criteria": held}
+    tables = {"subject": pd.DataFrame([subject()]), "adverse_event": pd.DataFrame([event])}
+    rows = time_of("OS", tables, seen(), death_date_source="dm+ds+ae")
+    assert rows[["days", "censored"]].to_numpy().tolist() == [[70, int(not died)]]
+
+
+def test_a_death_without_a_day_comes_after_the_last_day_alive() -> None:
+    contacts = [{"source": "VS", "on": date(70)}, {"source": "VS", "on": date(9)}]
+    tables = {
+        "subject": pd.DataFrame([subject(contacts=contacts)]),
+        "patient": pd.DataFrame([{"subject": "S", "death_date": date(70)[:7], "dead": True}]),
+    }
+    assert time_of("OS", tables, seen(), partial_date="first")["days"].tolist() == [71]
