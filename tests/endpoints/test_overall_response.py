@@ -32,6 +32,7 @@ def test_what_counts_is_in_the_order_of_subjects_and_days() -> None:
     assert worst_of_day(rows, np.array([1, 0, 0, 1, 1])).tolist() == [1, 2, 4, 3, 0]
     assert worst_of_day(rows, np.array([0, 1, 1, 2, 3])).tolist() == [0, 1, 2, 3, 4]
     assert worst_of_day(rows.iloc[:2].assign(day=[9, 5]), np.array([0, 0])).tolist() == [1, 0]
+    assert worst_of_day(rows.iloc[:2].assign(day=[5, 9]), np.array([1, 0])).tolist() == [1, 0]
 
 
 def reported(on_day: Day, *rows: dict[str, Any]) -> pd.DataFrame:
