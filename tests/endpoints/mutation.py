@@ -55,7 +55,7 @@ TESTS = {
         ("test_overall_response.py", *BEST, "test_readings.py", "test_recist_bad_input.py", "test_recist_states.py"),
     ),
     **dict.fromkeys(("observation.py", "facts.py", "deaths.py"), (*TIMES, *BEST)),
-    "dispositions.py": (*TIMES, *BEST, "test_analyse.py"),
+    "dispositions.py": ("test_dispositions.py", *TIMES, *BEST, "test_analyse.py"),
     "estimates.py": ("test_estimates.py", "test_analyse.py"),
     "conventions.py": ("test_conventions.py", "test_conventions_act.py", COHORT, *TIMES),
 }
