@@ -8,7 +8,7 @@ from endpoints.tte_cases import date, facts
 
 from fhir_trial.endpoints.columns import NO_DAY, day_number
 from fhir_trial.endpoints.conventions import preset
-from fhir_trial.endpoints.dispositions import endings
+from fhir_trial.endpoints.dispositions import endings, endings_by_subject
 
 STUDY, TREATMENT = "STUDY PARTICIPATION", "STUDY TREATMENT"
 Event = tuple[str, str | None, int | None, int | None]
@@ -62,3 +62,27 @@ def test_treatment_stopped_for_an_event_or_without_effect(event: str, scope: str
     """An end without a scope is taken as the treatment's; of the study it is none."""
     stops = facts({"ds": [(event, None, scope, 60)]}, {}).named("treatment stopped")
     assert len(stops) == int(event != "PHYSICIAN DECISION" and scope != STUDY)
+
+
+@pytest.mark.parametrize(
+    ("what", "died", "events", "settings", "expected"),
+    [
+        ("study", 40, [], {}, "DEATH"),
+        ("study", None, [], {}, None),
+        ("study", 40, [("OTHER", STUDY, 30, 1)], {}, "OTHER"),
+        ("study", None, [("OTHER", STUDY, 30, 1)], {}, "OTHER"),
+        ("study", 40, [], {"data_cutoff": date(40)}, "DEATH"),
+        ("study", 40, [], {"data_cutoff": date(39)}, None),
+        ("treatment", 40, [], {}, None),
+    ],
+)
+def test_a_death_ends_the_study_of_whom_no_event_did(
+    what: str, died: int | None, events: list[Event], settings: dict[str, Any], expected: str | None
+) -> None:
+    told = [{"event": name, "category": None, "scope": scope, "on": date(day or 0), "sequence": n} for name, scope, day, n in events]
+    subjects = pd.DataFrame([{"subject": "S", "dispositions": told}])
+    adsl = pd.DataFrame({"subject": ["S"], "death_on": pd.to_datetime([None if died is None else date(died)])})
+    event, on = endings_by_subject(subjects, adsl, what, preset("protocol").with_settings(settings)).iloc[0]
+    days = {"DEATH": 40, "OTHER": 30}
+    assert (None if pd.isna(event) else event) == expected
+    assert on == (NO_DAY if expected is None else day_number(date(days[expected]), "mid"))
