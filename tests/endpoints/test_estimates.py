@@ -18,6 +18,7 @@ DAYS = [
     (10, "weeks", {"month_days": "weeks"}, ["2023-01-01"], 70),
     # the last day of a shorter month; across a year; from the earliest start
     (1, "months", {"month_days": "calendar"}, ["2023-01-31"], 28),
+    (1, "months", {"month_days": "calendar"}, ["2016-01-31"], 29),
     (3, "months", {"month_days": "calendar"}, ["2023-11-30"], 91),
     (12, "months", {"month_days": "calendar"}, ["2023-12-15"], 366),
     (1, "months", {"month_days": "calendar"}, ["2023-03-01", "2023-02-01"], 28),

@@ -99,3 +99,17 @@ def test_an_evaluator_of_some_of_the_rows_is_no_unknown_one(tables_of: Build, on
     tables = tables_of({"baseline": {}, "visits": []}) | {"response": told}
     assert not judged(tables).findings.counts()
     assert judged(tables, evaluator="NOBODY").findings.counts() == {"no-such-evaluator": 1}
+
+
+def test_times_to_events_rest_on_the_overall_responses_of_one_evaluator(tables_of: Build, on_day: Day) -> None:
+    """Not on what is said of targets, sums or by others."""
+    tables = tables_of({"baseline": {"target": [TUMOUR]}, "visits": [{"day": 42, "target": {"T1": 12}}]})
+    told = reported(on_day, {"evaluator": "INDEPENDENT", "value": "SD"})
+    result = judged(tables | {"response": told})
+    at_visits = result.at_visits
+    said = {"OVR", "TRGRESP", "SDIAM"}
+    assert set(at_visits["parameter"]) >= said, "there is something to leave out"
+    assert set(at_visits["evaluator"].dropna()) == {"INVESTIGATOR", "INDEPENDENT"}
+    rows = result.of_evaluator()
+    rows = rows[rows["parameter"].isin(said).to_numpy()]
+    assert rows[["evaluator", "parameter", "value"]].to_numpy().tolist() == [["INVESTIGATOR", "OVR", "PR"]]
