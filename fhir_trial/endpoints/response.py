@@ -133,8 +133,8 @@ def _measurable(assessments: Assessments, observation: Observation, conventions:
 def _counted(rows: pd.DataFrame, mine: Bools, observation: Observation, measurable: Bools, findings: Findings) -> Counted:
     """The chosen evaluator's responses from the start to the first progression and new therapy, the worst of each day."""
     place, day = observation.place(rows["subject"]), rows["day"].to_numpy()
-    start = np.append(observation.start, NO_DAY)[place]
-    known = mine & (place >= 0) & (start != NO_DAY)
+    start = np.append(observation.start, NO_DAY)[place]  # who is in no subject table has none
+    known = mine & (start != NO_DAY)
     early = known & (day < start)
     effect = "an assessment before the start is no response assessment"
     report(rows[early], Finding("assessment-before-baseline", "", field="on", severity="warning", effect=effect), findings)

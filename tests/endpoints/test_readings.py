@@ -100,6 +100,7 @@ def test_days_count_from_the_start_which_is_day_1(on_day: Day) -> None:
     assert days == {"S1": [-1, 1, 2], "S2": [None] * 3, "S9": [None] * 3}
     best = result.of_subjects[(result.of_subjects["parameter"] == "BOR").to_numpy()]
     assert dict(zip(best["subject"], best["value"], strict=True)) == {"S1": "PR", "S2": "NE"}
+    assert result.findings.counts() == {"assessment-before-baseline": 1}, "without a start nothing is before it"
 
 
 def test_a_response_on_the_day_of_the_start_counts(on_day: Day) -> None:
