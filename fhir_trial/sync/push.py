@@ -210,7 +210,7 @@ class _Work:
 
     def _send(self, items: list[Item], as_transaction: bool) -> Exchange[tuple[Response | None, Exception]]:
         """Send one request, with its row in the journal before and its outcome after."""
-        request = transaction(items, self._info) if as_transaction else single(items[0], self._where)
+        request = transaction(items, self._info, self._where) if as_transaction else single(items[0], self._where)
         number = self._journal.begin(self._server, {item.place: self._digest(item) for item in items})
         try:
             response = yield request

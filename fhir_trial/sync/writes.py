@@ -8,24 +8,24 @@ from fhir_trial.fhir.http import Request
 from fhir_trial.sync.capability import ServerInfo
 from fhir_trial.sync.compare import keys_of
 from fhir_trial.sync.decide import Item
-from fhir_trial.sync.locate import server_copy
+from fhir_trial.sync.locate import moved, server_copy
 from fhir_trial.sync.search import search_url
 
 Resource = dict[str, Any]
 
 
-def transaction(items: Sequence[Item], server: ServerInfo) -> Request:
-    """All items in one request, each by its id."""
-    entries = [_entry(item, server.base_url) for item in items]
+def transaction(items: Sequence[Item], server: ServerInfo, where: Mapping[str, str]) -> Request:
+    """All items in one request, each by its id; `where` says where the server keeps what of other types it gave ids of its own."""
+    entries = [_entry(item, server.base_url, where) for item in items]
     return Request("POST", "", {"Content-Type": "application/fhir+json"}, json.encode(bundles.bundle("transaction", entries)))
 
 
-def _entry(item: Item, base_url: str) -> bundles.Entry:
+def _entry(item: Item, base_url: str, where: Mapping[str, str]) -> bundles.Entry:
     """PUT or DELETE with a fullUrl that relative references resolve against, and If-Match of the version that was seen."""
     match = _etag(item)
     if item.resource is None:
         return bundles.delete(item.type, item.id, match)
-    return bundles.update(item.resource, match) | {"fullUrl": f"{base_url}/{item.place}"}
+    return bundles.update(moved(item.resource, where), match) | {"fullUrl": f"{base_url}/{item.place}"}
 
 
 def single(item: Item, where: Mapping[str, str]) -> Request:
@@ -36,7 +36,7 @@ def single(item: Item, where: Mapping[str, str]) -> Request:
     if item.resource is None:
         return Request("DELETE", where.get(item.place, item.place), {name: value for name, value in headers.items() if name == "If-Match"})
     if item.identity == "client-id":
-        return Request("PUT", item.place, headers, json.encode(item.resource))
+        return Request("PUT", item.place, headers, json.encode(moved(item.resource, where)))
     if item.action == "create":
         condition = {"If-None-Exist": _condition(item.resource)} if item.identity == "conditional" else {}
         return Request("POST", item.type, headers | condition, json.encode(server_copy(item.resource, None, where)))

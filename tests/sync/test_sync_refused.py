@@ -13,7 +13,7 @@ from fhir_trial.fhir.http import Request, Response, run
 from fhir_trial.fhir.json import encode
 from fhir_trial.mapping.keys import BASE
 from fhir_trial.sync.blinding import without_arm
-from fhir_trial.sync.capability import discover
+from fhir_trial.sync.capability import ServerInfo, TypeInfo, discover
 from fhir_trial.sync.decide import Choices
 from fhir_trial.sync.failures import Interrupted
 from fhir_trial.sync.folder import read_folder
@@ -174,3 +174,20 @@ def test_a_circle_on_a_server_with_ids_of_its_own_is_no_conflict_later(links: di
             rows[number] = rows[number] | {"hasMember": []}
             report = pushed(server, journal, *rows)
             assert (report.findings, report.updated) == ([], 1)
+
+
+@pytest.mark.parametrize("transactions", [False, True])
+def test_what_keeps_our_id_refers_to_where_the_server_put_what_does_not(transactions: bool) -> None:
+    """Some servers give ids of their own to patients alone."""
+    server, rows = MemoryServer(), circle({1: 2, 2: 2}, named=False)
+    acts = frozenset({"read", "create", "update", "search-type"})
+    types = {name: TypeInfo(acts, name != "Patient", frozenset({"identifier"}), True) for name in ("Patient", "Observation")}
+    info = ServerInfo(server.base_url, "4.0.1", transactions, research_store=True, types=types)
+    with Journal(":memory:") as journal:
+        assert run(push(rows, info, journal), server.handle).created == len(rows)
+        (patient,) = (place for place in server.held if place.startswith("Patient/"))
+        assert {row["subject"]["reference"] for place, row in server.held.items() if place != patient} == {patient} != {"Patient/p"}
+        changed = [*rows[:-1], rows[-1] | {"hasMember": []}]
+        for updated in (1, 0):
+            report = run(push(changed, info, journal), server.handle)
+            assert (report.findings, report.updated) == ([], updated)
