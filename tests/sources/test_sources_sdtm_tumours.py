@@ -211,6 +211,14 @@ def test_a_visit_not_done_at_all_is_not_done_for_every_lesion(read, found, domai
     assert read_sdtm(tmp_path, data.study).rows("measurement") == data.rows("measurement")
 
 
+def test_a_length_of_a_whole_visit_is_no_result(read, domains):
+    """TRALL is of every lesion: it says that none was looked at, and never how large they are."""
+    domains["tr"].append(WEEK_6 | {"TRSEQ": "9", "TRTESTCD": "TRALL", "TRLNKID": "", "TRGRPID": "", "TRSTRESN": "12", "TRSTRESU": "mm"})
+    data = read(domains)
+    assert [(f.code, f.field, f.effect) for f in data.findings.errors()] == [("unknown-code", "TRSTRESC", "the row is left out")]
+    assert [row for row in data.rows("measurement") if row.longest_mm is None and row.state is None] == []
+
+
 def of_one_cause(data, code):
     (finding,) = [f for f in data.findings if f.code == code]
     assert (finding.place, finding.row) == ("tr.csv", None)

@@ -94,7 +94,7 @@ def _read_result(record: Record, raw: RawDomain, reading: Reading) -> bool:
     not_done = record["not_done"] or (words or "").upper() == "NOT DONE"
     record["state"] = "merged" if record["merged_with"] else "not-done" if not_done else named
     record["mm"] = None
-    if record["test"] == "TUMSTATE":
+    if record["test"] in ("TUMSTATE", "TRALL"):
         return _has_state(record, raw, reading)
     number = record["number"] if record["state"] else record["number"] or record["character"] or record["result"]
     if number is None and record["state"] is not None:
