@@ -24,13 +24,15 @@ from fhir_trial.config import Server
 from fhir_trial.trial.connection import connect
 
 RESULT = Path(__file__).with_suffix(".md")
+LONG_RUNNING = ("-XX:TieredStopAtLevel=4", "-Xmx4g")  # what runs for an hour is worth compiling well
 
 
 def told(version: str, database: str) -> list[str]:
     """The steps that held, with the seconds since the beginning."""
     lines: list[str] = []
     resources = whole(version)
-    with tempfile.TemporaryDirectory() as folder, running("hapi-server", ["trial.HapiServer", version, "0", database]) as process:
+    main = ["trial.HapiServer", version, "0", database]
+    with tempfile.TemporaryDirectory() as folder, running("hapi-server", main, *LONG_RUNNING) as process:
         assert process.stdout is not None
         url = next(line for line in process.stdout if line.startswith("READY ")).split()[1]
         start = time.monotonic()
