@@ -105,7 +105,7 @@ def test_included_rows_and_warnings_are_findings_and_no_rows():
     assert (found.rows, [f.code for f in found.findings]) == (1, ["included-row", "server-message"])
 
 
-def test_ids_are_read_a_hundred_at_a_time_and_no_others_taken():
+def test_ids_are_read_fifty_at_a_time_and_no_others_taken():
     asked = []
 
     def send(request: Request) -> Response:
@@ -113,7 +113,7 @@ def test_ids_are_read_a_hundred_at_a_time_and_no_others_taken():
         asked.append(len(wanted))
         return Response(200, {}, encode(page(*wanted)))
 
-    assert len(run(read_ids("Patient", [f"p{n}" for n in range(250)]), send)) == 250
-    assert asked == [100, 100, 50]
+    assert len(run(read_ids("Patient", [f"p{n}" for n in range(120)]), send)) == 120
+    assert asked == [50, 50, 20]
     with pytest.raises(ServerError, match="does not search by _id"):
         run(read_ids("Patient", ["a"]), answering(page("someone-else")))
