@@ -15,6 +15,7 @@ def ours(subjects: int) -> tuple[float, Any]:
     """RECIST, best responses and progression-free survival, from lesions to rows."""
     from endpoints_data import trial
 
+    from fhir_trial.endpoints.columns import with_codes
     from fhir_trial.endpoints.conventions import preset
     from fhir_trial.endpoints.facts import gather
     from fhir_trial.endpoints.response import respond
@@ -23,6 +24,7 @@ def ours(subjects: int) -> tuple[float, Any]:
 
     tables, conventions = trial(subjects), preset("protocol")
     start = time.process_time()
+    tables = with_codes(tables)
     responses = respond(tables, conventions)
     rows = derive(ENDPOINTS["PFS"], gather(tables, responses.of_evaluator(), conventions), conventions)
     used = time.process_time() - start

@@ -13,6 +13,7 @@ from fhir_trial.domain.study import EndpointDefinition
 from fhir_trial.domain.tables import TrialData
 from fhir_trial.endpoints import estimates, safety, subjects
 from fhir_trial.endpoints.between import COMPARATORS, Between, between
+from fhir_trial.endpoints.columns import with_codes
 from fhir_trial.endpoints.conventions import Conventions
 from fhir_trial.endpoints.facts import Facts, gather
 from fhir_trial.endpoints.proportions import proportion
@@ -54,7 +55,8 @@ def prepare(data: TrialData, conventions: Conventions) -> "Analysis":
     if conventions.data_cutoff is None and data.data_cutoff is not None:
         # a cutoff that names a month sees the whole of it
         conventions = conventions.with_settings({"data_cutoff": last_day(data.data_cutoff).isoformat()})
-    tables = {name: data.frame(name) for name in ENTITIES if data.table(name).num_rows} | {"subject": data.frame("subject")}
+    frames = {name: data.frame(name) for name in ENTITIES if data.table(name).num_rows} | {"subject": data.frame("subject")}
+    tables = with_codes(frames)
     findings = Findings()
     responses = respond(tables, conventions)
     facts = gather(tables, responses.of_evaluator(), conventions)

@@ -5,7 +5,7 @@ and +20 % are compared exactly.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -68,12 +68,19 @@ def stacked(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 def _joined(parts: Sequence["pd.Series[Any]"]) -> Any:
     words = parts[0].cat.categories
-    if all(part.cat.categories is words or part.cat.categories.equals(words) for part in parts):
-        return pd.Categorical.from_codes(np.concatenate([part.cat.codes.to_numpy() for part in parts]), words)
-    ends = np.cumsum([0] + [len(part.cat.categories) for part in parts])
-    codes = [part.cat.codes.to_numpy().astype(np.int64) for part in parts]
-    shifted = [np.where(code >= 0, code + end, -1) for code, end in zip(codes, ends, strict=False)]
-    return labelled(np.concatenate(shifted), [word for part in parts for word in part.cat.categories])
+    for part in parts[1:]:
+        words = words if part.cat.categories is words else words.union(part.cat.categories, sort=False)
+    return pd.Categorical.from_codes(np.concatenate([_codes_among(words, part) for part in parts]), words)
+
+
+def _codes_among(words: "pd.Index[Any]", part: "pd.Series[Any]") -> Any:
+    codes, theirs = part.cat.codes.to_numpy(), part.cat.categories
+    return codes if theirs is words else np.append(words.get_indexer(theirs), -1)[codes]
+
+
+def rows_where(frame: pd.DataFrame, chosen: Bools) -> pd.DataFrame:
+    """The rows that are chosen; the table itself where all are, since copying millions of rows costs more than judging them."""
+    return frame if chosen.all() else frame.loc[chosen]
 
 
 def constant(value: str | None, size: int) -> Any:
@@ -89,7 +96,7 @@ def categories(words: "pd.Series[Any]") -> Any:
     return labelled(codes, list(names))
 
 
-def labelled(codes: Ints, names: Sequence[Any]) -> Any:
+def labelled(codes: Ints, names: "Sequence[Any] | pd.Index[Any]") -> Any:
     """A column of words from their codes; names may repeat."""
     index = pd.Index(names, dtype=object)
     if index.is_unique:
@@ -117,10 +124,32 @@ def shared_codes(frames: Sequence[pd.DataFrame], name: str) -> tuple[list[Ints],
     >>> [c.tolist() for c in codes], values.tolist()
     ([[0, -1, 1], [1, 2]], ['p', 'q', 'r'])
     """
-    parts = [coded(column(f, name)) for f in frames]
+    columns = [column(f, name) for f in frames]
+    parts = [coded(values) for values in columns]
+    if _one_list([values for values, (_, words) in zip(columns, parts, strict=True) if len(words)]):
+        return [codes for codes, _ in parts], max((words for _, words in parts), key=len)
     places, values = pd.factorize(np.concatenate([np.zeros(0, dtype=object), *(words for _, words in parts)]))
     known = np.split(np.asarray(places, dtype=np.int64), np.cumsum([len(words) for _, words in parts])[:-1])
     return [np.append(place, -1)[codes] for place, (codes, _) in zip(known, parts, strict=True)], np.asarray(values, dtype=object)
+
+
+def _one_list(columns: Sequence["pd.Series[Any]"]) -> bool:
+    """Whether the columns are categories of one and the same list."""
+    lists = [values.cat.categories for values in columns if isinstance(values.dtype, pd.CategoricalDtype)]
+    return len(lists) == len(columns) > 0 and all(known is lists[0] for known in lists)
+
+
+REPEATED = ("evaluator", "evaluator_id", "visit", "lesion", "role", "on")
+"""Columns that several steps look up, of few words each."""
+
+
+def with_codes(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The tables with their subjects as categories of one list, and `REPEATED` as categories: millions of words are read once."""
+    named = [name for name, table in tables.items() if "subject" in table]
+    codes, subjects = shared_codes([tables[name] for name in named], "subject")
+    kind = pd.CategoricalDtype(pd.Index(subjects, dtype=object))
+    shared = {n: tables[n].assign(subject=pd.Categorical.from_codes(c, dtype=kind)) for n, c in zip(named, codes, strict=True)}
+    return {n: t.assign(**{name: categories(t[name]) for name in REPEATED if name in t}) for n, t in (dict(tables) | shared).items()}
 
 
 def coded(values: "pd.Series[Any]") -> tuple[Ints, Strings]:
@@ -161,11 +190,23 @@ def combined(parts: Sequence[Ints]) -> Ints:
     whole, size = np.zeros(len(parts[0]), dtype=np.int64), 1
     for part in parts:
         width = int(part.max(initial=-1)) + 2
-        if size * width >= NO_DAY:
-            whole = pd.factorize(whole)[0].astype(np.int64)
+        if size * width > 4 * len(part):
+            whole = _as_met(whole, size)
             size = int(whole.max(initial=-1)) + 1
         whole, size = whole * width + part + 1, size * width
-    return pd.factorize(whole)[0].astype(np.int64)
+    return _as_met(whole, size)
+
+
+def _as_met(codes: Ints, size: int) -> Ints:
+    """Codes below `size` numbered anew in the order they are met: by a table of them all where that is short; hashing is slower."""
+    if size > 4 * len(codes):
+        return pd.factorize(codes)[0].astype(np.int64)
+    first = np.full(size, NO_DAY)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
+    met = np.flatnonzero(first != NO_DAY)
+    rank = np.empty(size, dtype=np.int64)
+    rank[met[np.argsort(first[met])]] = np.arange(len(met))
+    return rank[codes]
 
 
 def words(frame: pd.DataFrame, name: str, meaning: dict[str, int], default: int = -1) -> Ints:

@@ -11,7 +11,7 @@ import pandas as pd
 from fhir_trial.endpoints import columns as col
 from fhir_trial.endpoints.columns import NO_DAY
 from fhir_trial.endpoints.conventions import Conventions
-from fhir_trial.endpoints.fact_tables import dated, labels, locate
+from fhir_trial.endpoints.fact_tables import dated, locate
 from fhir_trial.errors import Finding, Findings
 
 SOURCES = {"dm": ("DM",), "dm+ds": ("DM", "DS"), "dm+ds+ae": ("DM", "DS", "AE")}
@@ -52,9 +52,9 @@ class DeathRecords:
 def _records(subject: Any, when: "pd.Series[Any]", domain: str, variable: str, sequence: "pd.Series[Any] | None") -> pd.DataFrame:
     """Records of deaths of enrolled subjects with the first and last day that each date can mean."""
     number = np.nan if sequence is None else sequence.astype("float64").to_numpy()
-    text = labels(when.astype(object).to_numpy(), len(when))
+    text = pd.Series(when.astype(object).to_numpy(), dtype=object)
     frame = pd.DataFrame({"subject": np.asarray(subject, dtype=np.int64), "when": text, "sequence": number})
-    frame["domain"], frame["variable"] = labels(domain, len(frame)), labels(variable, len(frame))
+    frame["domain"], frame["variable"] = (pd.Series(word, frame.index, dtype=object) for word in (domain, variable))
     frame["first"], frame["last"] = col.days(text, "first"), col.days(text, "last")
     known: pd.DataFrame = frame.loc[(frame["subject"] >= 0) & (frame["first"] != NO_DAY)]
     return known

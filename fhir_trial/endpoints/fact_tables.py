@@ -31,15 +31,15 @@ def dated(subject: Ints, on: Ints, domain: Any, variable: Any, sequence: Any = N
         },
         copy=False,
     )
-    known: pd.DataFrame = frame.loc[(subject >= 0) & (on != NO_DAY)]
+    known = col.rows_where(frame, (subject >= 0) & (on != NO_DAY))
     return known if sequence is None else known.iloc[np.argsort(known["sequence"].to_numpy(), kind="stable")]
 
 
-def labels(value: Any, size: int) -> "pd.Series[Any]":
-    """One word for all rows, or one a row, as plain objects: making strings of them costs more than all the rest."""
-    words = np.empty(size, dtype=object)
-    words[:] = value
-    return pd.Series(words, dtype=object)
+def labels(value: Any, size: int) -> Any:
+    """One word for all rows, or one a row, as categories: a byte a row, where an object is eight and a hash."""
+    if value is None or isinstance(value, str):
+        return col.constant(value, size)
+    return col.categories(value if isinstance(value, pd.Series) else pd.Series(value))
 
 
 def on_days(values: "pd.Series[Any]", partial: str) -> Ints:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from fhir_trial.domain.dispositions import ended
@@ -191,8 +190,8 @@ def _report_ends_without_event(
     """A finding for subjects whose record says that they left the study, and neither a death nor a disposition event says how or when."""
     whats = zip(events["event"], events["category"], events["scope"], strict=True)
     told = set(place[events["subject"][[ended(event, category, scope) == "study" for event, category, scope in whats]]])
-    off = subject["subject"][col.column(subject, "state").isin(OFF_STUDY).to_numpy(dtype=bool)]
-    if count := len(set(off) & set(place) - told - set(died)):
+    off = set(subject["subject"][col.column(subject, "state").isin(OFF_STUDY).to_numpy(dtype=bool)])
+    if count := len(off.intersection(place) - told.union(died)):
         found, expected = f"{count} subjects off study", "a disposition event that ended the study"
         effect = "for them the study counts as ongoing"
         findings.add(Finding("end-without-event", "subject", None, "state", found, expected, severity="warning", effect=effect))
@@ -204,11 +203,10 @@ def _responders(responses: pd.DataFrame, parameter: str, place: "pd.Index[Any]",
     return dated(locate(rows, place), on_days(rows["on"], conventions.partial_date), *_source(rows))
 
 
-def _source(responses: pd.DataFrame) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_], npt.NDArray[np.float64]]:
+def _source(responses: pd.DataFrame) -> tuple[Any, Any, Floats]:
     """Domain, date variable and sequence of the record behind each response."""
     codes, names = col.coded(responses["source_domain"])
-    domain = np.array([*names, None], dtype=object)[codes]
-    variable = np.array([*(f"{name}DTC" for name in names), None], dtype=object)[codes]
+    domain, variable = col.labelled(codes, list(names)), col.labelled(codes, [f"{name}DTC" for name in names])
     return domain, variable, responses["source_sequence"].to_numpy(dtype=float, na_value=np.nan)
 
 
@@ -238,7 +236,7 @@ def _assessments(
         every[name] = dated(who[chosen], on[chosen], *(part[chosen] for part in source))
     recorded = [(name, tables[name]) for name in ("measurement", "response") if name in tables and len(tables[name])]
     scans = [dated(locate(rows, place), col.days(col.column(rows, "on"), partial), name, None) for name, rows in recorded]
-    every["scan"] = pd.concat([*scans, every["assessment"]], ignore_index=True) if scans else every["assessment"]
+    every["scan"] = col.stacked([*scans, every["assessment"]])
     return every
 
 
@@ -309,7 +307,7 @@ def _contacts(tables: Mapping[str, pd.DataFrame], events: pd.DataFrame, place: "
         rows = tables.get(table)
         if rows is not None and len(rows) and name in rows:
             parts.append(_seen(locate(rows, place), rows[name], domain, variable, _sequences(rows)))
-    every = pd.concat([part for part in parts if len(part)] or [parts[0]], ignore_index=True)
+    every = col.stacked(parts)
     allowed = LAST_ALIVE_SOURCES.get(conventions.last_alive_sources)
     return every[every["domain"].isin(allowed)].reset_index(drop=True) if allowed else every
 

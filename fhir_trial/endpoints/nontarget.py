@@ -62,9 +62,9 @@ def markers_raised(visits: Visits) -> Bools:
     """
     notes, table = visits.readings.notes, visits.table
     known = notes[(notes["test"] == TESTS["marker"]).to_numpy() & notes["value"].isin(["NORMAL", "NOT NORMAL"]).to_numpy()]
-    known = _at_visits(visits, known)
     if known.empty:
         return np.zeros(len(table), dtype=bool)
+    known = _at_visits(visits, known)
     # of several markers on one day, one that is not normal counts
     raised = known.assign(raised=known["value"] == "NOT NORMAL").groupby(["reading", "day"])["raised"].max().reset_index()
     at = table[["reading", "last_day"]].reset_index(names="visit").sort_values("last_day")

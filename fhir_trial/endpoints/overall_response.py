@@ -83,13 +83,9 @@ def _report(rows: pd.DataFrame, code: str, expected: str, findings: Findings) ->
 
 def _derived(assessments: Assessments, test: str) -> pd.DataFrame:
     frame = assessments.frame
-    known = frame[test].notna().to_numpy()
-    shown = frame[known]
-    return pd.DataFrame({name: shown[name] for name in (*WHO, "visit", "visit_number")}, copy=False).assign(
-        day=_days(shown["on"]),
-        progression_day=_days(shown["progression_on"]),
-        value=_codes(shown[test]),
-        **{name: shown[name] for name in ("accepted", "reason", "source_domain", "source_sequence")},
+    shown = col.rows_where(frame, frame[test].notna().to_numpy())
+    return shown[[*WHO, "visit", "visit_number", "accepted", "reason", "source_domain", "source_sequence"]].assign(
+        day=_days(shown["on"]), progression_day=_days(shown["progression_on"]), value=_codes(shown[test])
     )
 
 
@@ -157,10 +153,9 @@ def _report_readers(rows: pd.DataFrame, name: str, findings: Findings) -> None:
         findings.add(Finding("several-readers", place, None, "accepted", name, expected, severity="warning", effect=effect))
 
 
-def worst_of_day(rows: pd.DataFrame, who: Ints) -> Ints:
+def worst_of_day(value: Ints, day: Ints, who: Ints) -> Ints:
     """The rows that count, sorted by subject and day: of several on one day the worst response."""
-    rank = np.array([SEVERITY[code] for code in range(len(RESPONSES) - 1)])[rows["value"].to_numpy()]
-    day = rows["day"].to_numpy()
+    rank = np.array([SEVERITY[code] for code in range(len(RESPONSES) - 1)])[value]
     later = (np.diff(who) > 0) | ((np.diff(who) == 0) & (np.diff(day) > 0))
     order = np.arange(len(who)) if later.all() else np.lexsort((rank, day, who))
     repeated = np.zeros(len(order), dtype=bool)

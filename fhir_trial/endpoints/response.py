@@ -66,7 +66,7 @@ def respond(tables: Mapping[str, pd.DataFrame], conventions: Conventions) -> Res
     mine = [chosen(found, conventions, findings if name == "OVR" else Findings()) for name, found in rows.items()]
     counted = _counted(overall, mine[0], observation, _measurable(assessments, observation, conventions), findings)
     of_subjects = _subject_rows(tables, best(counted, conventions), (overall, counted), observation)
-    adequate = np.unique(counted.who[counted.value != NE])
+    adequate = np.bincount(counted.who[counted.value != NE], minlength=len(observation.subjects)) > 0
     return Responses(
         col.stacked(visits), of_subjects, np.concatenate(mine), frozenset(observation.subjects[adequate]), assessments, findings
     )
@@ -74,7 +74,7 @@ def respond(tables: Mapping[str, pd.DataFrame], conventions: Conventions) -> Res
 
 def _sums(assessments: Assessments) -> pd.DataFrame:
     """The sums of diameters at visits where every target was evaluated."""
-    frame = assessments.frame[assessments.frame["complete"].to_numpy(dtype=bool)]
+    frame = col.rows_where(assessments.frame, assessments.frame["complete"].to_numpy(dtype=bool))
     day = frame["last_on"].to_numpy(dtype="datetime64[D]")
     return frame.assign(
         day=np.where(np.isnat(day), NO_DAY, day.astype(np.int64)), progression_day=NO_DAY, reason="sum of the target lesions"
@@ -88,7 +88,7 @@ def _seen(rows: pd.DataFrame, observation: Observation, findings: Findings) -> p
     effect = "responses after data cutoff or withdrawal of consent are not seen"
     for subject in pd.unique(rows["subject"][late].astype(object)):
         findings.add(Finding("response-not-seen", f"response: subject {subject}", field="on", severity="information", effect=effect))
-    return rows[~late].reset_index(drop=True)
+    return col.rows_where(rows, ~late).reset_index(drop=True)
 
 
 def _visit_rows(tables: Mapping[str, pd.DataFrame], parameter: str, rows: pd.DataFrame, observation: Observation) -> pd.DataFrame:
@@ -124,8 +124,9 @@ def _day_from_start(day: Ints, place: Ints, observation: Observation) -> "pd.Ser
 def _measurable(assessments: Assessments, observation: Observation, conventions: Conventions) -> Bools:
     """Which subjects had a target lesion in the chosen evaluator's view; where no lesion is known, a response stands for one."""
     measurable = np.ones(len(observation.subjects), dtype=bool)
-    frame = assessments.frame[chosen(assessments.frame, conventions, Findings())]
-    without = observation.place(frame["subject"][~frame["measurable"].to_numpy(dtype=bool)])
+    frame = assessments.frame
+    other = chosen(frame, conventions, Findings()) & ~frame["measurable"].to_numpy(dtype=bool)
+    without = observation.place(frame["subject"][other])
     measurable[without[without >= 0]] = False
     return measurable
 
@@ -140,8 +141,9 @@ def _counted(rows: pd.DataFrame, mine: Bools, observation: Observation, measurab
     report(rows[early], Finding("assessment-before-baseline", "", field="on", severity="warning", effect=effect), findings)
     report_records(rows[known & ~early], findings)
     row = np.flatnonzero(known & ~early & (day <= np.append(observation.counts_until, NO_DAY)[place]))
-    row = row[worst_of_day(rows.iloc[row], place[row])]
-    who, value = place[row], rows["value"].to_numpy()[row]
+    value = rows["value"].to_numpy()
+    row = row[worst_of_day(value[row], day[row], place[row])]
+    who, value = place[row], value[row]
     kept = ~col.earlier_any(value == PD, who)
     row, who, value = row[kept], who[kept], value[kept]
     return Counted(row, who, day[row], day[row] - observation.start[who], value, measurable)
@@ -162,7 +164,7 @@ def _subject_rows(
         **coded,
         source_sequence=told["source_sequence"].astype("Float64").astype("Int64"),
         study=col.constant(_study(tables), len(told)),
-        subject=col.labelled(decided["who"].to_numpy(), list(observation.subjects)),
+        subject=col.labelled(decided["who"].to_numpy(), observation.subjects),
         parameter=decided["parameter"],
         value=decided["value"],
         number=decided["value"].astype(object).map({"Y": 1.0, "N": 0.0}).to_numpy(dtype=float),

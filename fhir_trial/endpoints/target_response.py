@@ -24,8 +24,8 @@ def sums(visits: Visits, targets: Targets, conventions: Conventions) -> pd.DataF
     """
     size, readings = len(visits.table), visits.readings
     reading = visits.table["reading"].to_numpy()
-    evaluated = targets.cells[targets.cells["evaluated"].to_numpy()]
-    at, there = evaluated["at"].to_numpy(), evaluated[~evaluated["gone"].to_numpy()]
+    evaluated = col.rows_where(targets.cells, targets.cells["evaluated"].to_numpy())
+    at, there = evaluated["at"].to_numpy(), col.rows_where(evaluated, ~evaluated["gone"].to_numpy())
     nodal = there["nodal"].to_numpy(dtype=bool)
     expected = np.bincount(targets.baseline["reading"], minlength=len(readings.who))[reading]
     baseline = col.sums(targets.baseline["size"].to_numpy(), targets.baseline["reading"].to_numpy(), len(readings.who))[reading]

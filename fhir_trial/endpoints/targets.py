@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fhir_trial.endpoints.columns import NO_DAY, Bools
+from fhir_trial.endpoints.columns import NO_DAY, Bools, rows_where
 from fhir_trial.endpoints.lineage import JOINED, find
 from fhir_trial.endpoints.readings import MERGED, TARGET, Readings
 from fhir_trial.endpoints.visits import BASELINE, ON_STUDY, Visits
@@ -24,9 +24,8 @@ def measure(visits: Visits) -> Targets:
     """Sizes of the baseline targets at each visit at which they were recorded (mark, at, size, evaluated, gone, nodal, sequence)."""
     readings, records = visits.readings, visits.records
     role = records["role"].where(records["role"] >= 0, readings.marks["role"].to_numpy()[records["mark"]])
-    cells = records.loc[
-        (role == TARGET).to_numpy(), ["reading", "mark", "at", "size", "evaluated", "gone", "nodal", "state", "into", "sequence"]
-    ]
+    told = records[["reading", "mark", "at", "size", "evaluated", "gone", "nodal", "state", "into", "sequence"]]
+    cells = rows_where(told, (role == TARGET).to_numpy())
     cells = _merge(visits, _join_fragments(readings, cells))
     kind = visits.table["kind"].to_numpy()[cells["at"]]
     candidates = cells[(kind == BASELINE) & cells["evaluated"].to_numpy()].sort_values("at", kind="stable")

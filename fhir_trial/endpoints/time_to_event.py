@@ -57,7 +57,8 @@ class Ends:
         at = facts["subject"].to_numpy()
         self.on[at] = facts["on"]
         for name in ("reason", "domain", "variable"):
-            getattr(self, name)[at] = facts[name]
+            codes, words = col.coded(facts[name])
+            getattr(self, name)[at] = np.array([*words, None], dtype=object)[codes]
         self.sequence[at] = facts["sequence"]
 
     def replace(self, where: npt.NDArray[np.bool_], other: "Ends") -> None:
@@ -101,28 +102,31 @@ def _first_event(endpoint: TimeToEvent, facts: Facts, conventions: Conventions, 
             for subject, gap in zip(rows["subject"][~counts], gaps[~counts], strict=True):
                 details[subject] = f"death {gap} d after" if gap != NO_DAY else "death without an assessment before"
             rows = rows[counts]
-        found.append(rows.assign(reason=labels(event.reason, len(rows)).set_axis(rows.index), rank=event.rank))
-    every = pd.concat(found, ignore_index=True)
+        found.append(rows.assign(reason=labels(event.reason, len(rows)), rank=event.rank))
+    every = col.stacked(found)
     order = np.lexsort((every["rank"], every["on"]))
-    return _ends(every.iloc[order].drop_duplicates("subject"), len(facts.subjects))
+    return _ends(every, order[::-1], len(facts.subjects))
 
 
 def _last_seen(censors: tuple[str, ...], facts: Facts, span: Span, before: Ints | None = None) -> Ends:
     """The latest of the censorings of each subject within the span, and before a day where that is given."""
-    found = [no_facts().assign(reason="")]
+    found = [no_facts().assign(reason=labels(None, 0))]
     for censor in (CENSORS[name] for name in censors):
         rows = span.within(facts.named(censor.fact))
         rows = rows if before is None else rows[rows["on"].to_numpy() < before[rows["subject"]]]
-        found.append(rows.assign(reason=labels(censor.reason, len(rows)).set_axis(rows.index)))
-    every = pd.concat([part for part in found if len(part)] or found, ignore_index=True)
-    # Last known alive as DM has it stands before the dates of other records (cli.md's SDTM facts; ADaM's LSTALVDT).
-    order = np.lexsort((every["on"], every["domain"].to_numpy() == "DM"))
-    return _ends(every.iloc[order].drop_duplicates("subject", keep="last"), len(facts.subjects))
+        found.append(rows.assign(reason=labels(censor.reason, len(rows))))
+    every = col.stacked(found)
+    # Last known alive as DM has it stands before the dates of other records (ADaM's LSTALVDT).
+    order = np.lexsort((every["on"], (every["domain"] == "DM").to_numpy(dtype=bool)))
+    return _ends(every, order, len(facts.subjects))
 
 
-def _ends(facts: pd.DataFrame, size: int) -> Ends:
+def _ends(facts: pd.DataFrame, order: Ints, size: int) -> Ends:
+    """The last fact of each subject in that order."""
+    last = np.full(size, -1)
+    last[facts["subject"].to_numpy()[order]] = order
     ends = Ends.none(size)
-    ends.take(facts)
+    ends.take(facts.iloc[last[last >= 0]])
     return ends
 
 

@@ -31,7 +31,7 @@ class Visits:
 def arrange(readings: Readings, subjects: pd.DataFrame, conventions: Conventions) -> Visits:
     """Group the records by visit; a visit name that returns on another day with a lesion already seen is another visit."""
     notes = readings.notes[readings.notes["not_done"] | (readings.notes["test"] == TESTS["new-lesion"])]
-    notes = notes[notes["reading"].isin(readings.marks["reading"].unique())]
+    notes = notes[notes["reading"].isin(readings.marks["reading"])]
     both = col.stacked([readings.records[_KEY], notes[_KEY[:-1]].assign(mark=-1)])
     key, repeated = _visit_keys(readings, both)
     table, at = _table(both, key, np.concatenate((readings.records["accepted"].to_numpy(), notes["accepted"].to_numpy())))
@@ -58,9 +58,10 @@ def _visit_keys(readings: Readings, both: pd.DataFrame) -> tuple[Ints, bool]:
     unnamed = ((both["visit_name"] < 0) & number.isna()).to_numpy()
     codes = pd.factorize(number)[0].astype(np.int64)
     days = pd.factorize(both["day"])[0].astype(np.int64)
-    key = col.combined([both["reading"].to_numpy(), both["visit_name"].to_numpy(), codes, np.where(unnamed, days, -1)])
+    key = col.combined([both["visit_name"].to_numpy(), codes, np.where(unnamed, days, -1), both["reading"].to_numpy()])
     pair = pd.Series(both["mark"].to_numpy() * (key.max(initial=0) + 1) + key)
-    twice = pair.duplicated(keep=False).to_numpy() & (both["mark"] >= 0).to_numpy()
+    twice = (both["mark"] >= 0).to_numpy() & (np.bincount(key)[key] > 1)  # of several records
+    twice[twice] = pair[twice].duplicated(keep=False)
     if not twice.any():
         return key, False
     first = {name: (name, "first") for name in ("key", "reading", "visit_name")}
@@ -78,9 +79,11 @@ def _table(both: pd.DataFrame, key: Ints, accepted: Floats) -> tuple[pd.DataFram
     one[key] = np.arange(len(key))
     table = both[["reading", "visit_name", "number"]].iloc[one].reset_index(drop=True)
     day = both["day"].to_numpy()
-    first, last, taken = np.full(size, NO_DAY), np.full(size, -NO_DAY), np.zeros(size, dtype=bool)
-    np.minimum.at(first, key, day)
-    np.maximum.at(last, key, np.where(day == NO_DAY, -NO_DAY, day))
+    first, last = day[one], np.where(day == NO_DAY, -NO_DAY, day)[one]
+    other = np.flatnonzero(day != first[key])  # most lesions are measured on one day
+    np.minimum.at(first, key[other], day[other])
+    np.maximum.at(last, key[other], np.where(day == NO_DAY, -NO_DAY, day)[other])
+    taken = np.zeros(size, dtype=bool)
     taken[key[accepted == 1.0]] = True
     table = table.assign(first_day=first, last_day=np.where(last == -NO_DAY, NO_DAY, last), accepted=taken)
     order = np.lexsort((table["number"].to_numpy(), first, table["reading"].to_numpy()))

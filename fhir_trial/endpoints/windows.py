@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fhir_trial.endpoints.columns import NO_DAY, Bools, Ints
+from fhir_trial.endpoints.columns import NO_DAY, Bools, Ints, rows_where
 from fhir_trial.endpoints.conventions import Conventions
 from fhir_trial.endpoints.dispositions import first_since
 from fhir_trial.endpoints.fact_tables import first_days, last_days
@@ -27,8 +27,7 @@ class Span:
     def within(self, facts: pd.DataFrame) -> pd.DataFrame:
         """The facts in their subject's span."""
         at, on = facts["subject"].to_numpy(), facts["on"].to_numpy()
-        inside: pd.DataFrame = facts.loc[(on >= self.start[at]) & (on <= self.limit[at])]
-        return inside
+        return rows_where(facts, (on >= self.start[at]) & (on <= self.limit[at]))
 
 
 def horizon(facts: Facts, conventions: Conventions, assessed: bool) -> tuple[Ints, npt.NDArray[np.object_]]:

@@ -19,7 +19,7 @@ Take = Callable[[str, list[Resource]], None]
 
 PAGE_SIZE = 200
 IDS_AT_ONCE = 50
-"""As many as HAPI gives on a page at most, as it comes: it waits half a second before the next. They make a URL of 1.9 kB of the usual 8."""
+"""As many as HAPI, as it comes, gives on a page: it waits half a second before the next. They make a URL of 1.9 kB of the usual 8."""
 _READINGS = 3
 # no-cache: HAPI answers the same search from the results of a minute ago, which would hide what was just written.
 _HEADERS = {"Cache-Control": "no-cache", "Prefer": "handling=strict"}

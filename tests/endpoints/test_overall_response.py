@@ -22,17 +22,16 @@ TUMOUR = {"id": "T1", "mm": 30, "nodal": False, "organ": "LUNG"}
 @pytest.mark.parametrize(("worse", "better"), list(combinations(WORST_FIRST, 2)))
 def test_of_two_responses_on_a_day_the_worse_counts(worse: str, better: str) -> None:
     for pair in ((worse, better), (better, worse)):
-        rows = pd.DataFrame({"value": [CODES[word] for word in pair], "day": [5, 5]})
-        (at,) = worst_of_day(rows, np.array([0, 0]))
+        (at,) = worst_of_day(np.array([CODES[word] for word in pair]), np.array([5, 5]), np.array([0, 0]))
         assert pair[at] == worse
 
 
 def test_what_counts_is_in_the_order_of_subjects_and_days() -> None:
-    rows = pd.DataFrame({"value": [CODES["SD"]] * 5, "day": [9, 5, 7, 5, 3]})
-    assert worst_of_day(rows, np.array([1, 0, 0, 1, 1])).tolist() == [1, 2, 4, 3, 0]
-    assert worst_of_day(rows, np.array([0, 1, 1, 2, 3])).tolist() == [0, 1, 2, 3, 4]
-    assert worst_of_day(rows.iloc[:2].assign(day=[9, 5]), np.array([0, 0])).tolist() == [1, 0]
-    assert worst_of_day(rows.iloc[:2].assign(day=[5, 9]), np.array([1, 0])).tolist() == [1, 0]
+    stable, day = np.full(5, CODES["SD"]), np.array([9, 5, 7, 5, 3])
+    assert worst_of_day(stable, day, np.array([1, 0, 0, 1, 1])).tolist() == [1, 2, 4, 3, 0]
+    assert worst_of_day(stable, day, np.array([0, 1, 1, 2, 3])).tolist() == [0, 1, 2, 3, 4]
+    assert worst_of_day(stable[:2], np.array([9, 5]), np.array([0, 0])).tolist() == [1, 0]
+    assert worst_of_day(stable[:2], np.array([5, 9]), np.array([1, 0])).tolist() == [1, 0]
 
 
 def reported(on_day: Day, *rows: dict[str, Any]) -> pd.DataFrame:
