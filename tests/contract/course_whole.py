@@ -18,13 +18,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from contract.course import run
 from hl7.pilot_sample import whole
-from hl7.plugin import running
+from hl7.plugin import LONG_RUNNING, running
 
 from fhir_trial.config import Server
 from fhir_trial.trial.connection import connect
 
 RESULT = Path(__file__).with_suffix(".md")
-LONG_RUNNING = ("-XX:TieredStopAtLevel=4", "-Xmx4g")  # what runs for an hour is worth compiling well
 
 
 def told(version: str, database: str) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from hl7.pilot_sample import whole
-from hl7.plugin import asking, running, written
+from hl7.plugin import LONG_RUNNING, asking, running, written
 
 from fhir_trial.mapping import load
 from fhir_trial.mapping.extensions import definitions
@@ -40,7 +40,8 @@ def judged(version: str, most: int | None) -> tuple[Counter[str], Counter[str]]:
     errors: Counter[str] = Counter()
     with ExitStack() as stack:
         known = stack.enter_context(written(definitions(version)))
-        validate = asking(stack.enter_context(running("hapi-validator", ["trial.Validate", version, str(known[0].parent)])))
+        main = ["trial.Validate", version, str(known[0].parent)]
+        validate = asking(stack.enter_context(running("hapi-validator", main, *LONG_RUNNING)))
         for start in range(0, len(chosen), AT_ONCE):
             issues = validate(chosen[start : start + AT_ONCE])
             errors.update(issue["message"] for issue in issues if issue["severity"] in ("error", "fatal"))

@@ -21,6 +21,8 @@ from fhir_trial.mapping.extensions import definitions
 HERE = Path(__file__).resolve().parent
 MUST_RUN = ("examples", "hapi", "validator", "notebook", "wheel", "spark")
 JAVA = ("java", "-Xmx1500m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dfile.encoding=UTF-8")
+LONG_RUNNING = ("-XX:TieredStopAtLevel=4", "-Xmx4g")
+"""What runs for an hour is worth compiling well."""
 
 Resource = dict[str, Any]
 Issue = dict[str, str]
