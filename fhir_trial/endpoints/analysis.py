@@ -55,11 +55,10 @@ def prepare(data: TrialData, conventions: Conventions) -> "Analysis":
     if conventions.data_cutoff is None and data.data_cutoff is not None:
         # a cutoff that names a month sees the whole of it
         conventions = conventions.with_settings({"data_cutoff": last_day(data.data_cutoff).isoformat()})
-    frames = {name: data.frame(name) for name in ENTITIES if data.table(name).num_rows} | {"subject": data.frame("subject")}
-    tables = with_codes(frames)
-    findings = Findings()
-    responses = respond(tables, conventions)
-    facts = gather(tables, responses.of_evaluator(), conventions)
+    tables = {name: data.frame(name) for name in ENTITIES if data.table(name).num_rows} | {"subject": data.frame("subject")}
+    coded, findings = with_codes(tables), Findings()
+    responses = respond(coded, conventions)
+    facts = gather(coded, responses.of_evaluator(), conventions)
     findings.extend(responses.findings)
     findings.extend(facts.findings)
     adsl = subjects.adsl(tables, facts, data.study, conventions)

@@ -144,7 +144,10 @@ REPEATED = ("evaluator", "evaluator_id", "visit", "lesion", "role", "on")
 
 
 def with_codes(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """The tables with their subjects as categories of one list, and `REPEATED` as categories: millions of words are read once."""
+    """The tables with their subjects as categories of one list, and `REPEATED` as categories: millions of words are read once.
+
+    For `respond` and `gather`: categories are in the order they are met, so to sort by them is not to sort by the words.
+    """
     named = [name for name, table in tables.items() if "subject" in table]
     codes, subjects = shared_codes([tables[name] for name in named], "subject")
     kind = pd.CategoricalDtype(pd.Index(subjects, dtype=object))

@@ -11,8 +11,12 @@ from endpoints.conftest import build_tables
 from endpoints.conftest import day as day_of
 from endpoints.recist_by_hand import Course, best_responses
 
+from fhir_trial.endpoints.columns import with_codes
 from fhir_trial.endpoints.conventions import preset
+from fhir_trial.endpoints.facts import gather
 from fhir_trial.endpoints.response import Responses, respond
+from fhir_trial.endpoints.time_to_event import derive
+from fhir_trial.endpoints.time_to_event_rules import ENDPOINTS
 
 pytestmark = pytest.mark.thorough
 
@@ -150,3 +154,15 @@ def test_the_cohort_has_every_response() -> None:
     responses, best, _ = by_hand(0)
     assert {value for each in responses for value in each} == {"CR", "PR", "SD", "PD", "NE", "NON-CR/NON-PD"}
     assert {value for pair in best for value in pair} == {"CR", "PR", "SD", "PD", "NE", "NON-CR/NON-PD"}
+
+
+def test_words_that_are_codes_already_change_nothing() -> None:
+    tables, conventions = cohort()[1], preset("protocol")
+    found = []
+    for given in (tables, with_codes(tables)):
+        responses = respond(given, conventions)
+        times = derive(ENDPOINTS["PFS"], gather(given, responses.of_evaluator(), conventions), conventions)
+        found.append([frame.astype(object).where(frame.notna(), None).to_dict("records") for frame in (responses.table(), times)])
+        found[-1].append([(f.code, f.place, f.effect) for f in responses.findings])
+    assert found[0] == found[1]
+    assert [len(found[0][0]) > SUBJECTS, len(found[0][1])] == [True, SUBJECTS]
