@@ -200,6 +200,15 @@ def test_an_unconfirmed_cr_without_measurable_disease_has_its_own_label(tables_o
     assert best(respond(tables_of(early), preset("protocol")))[:2] == ["CR", "NE"]
 
 
+def test_an_unconfirmed_cr_of_a_target_is_stable_disease_whatever_another_reader_measured(tables_of: Build) -> None:
+    target = {"baseline": {"target": [{"id": "T1", "mm": 30, "nodal": False}]}, "visits": [{"day": 42, "target": {"T1": "ABSENT"}}]}
+    without = {"baseline": {"nontarget": [{"id": "N1", "nodal": False}]}, "visits": [{"day": 42, "nontarget": {"N1": "ABSENT"}}]}
+    mine, other = tables_of(target), tables_of(without)
+    assert best(respond(mine, preset("protocol")))[:2] == ["CR", "SD"]
+    both = {n: pd.concat([mine[n], other[n].assign(evaluator="INDEPENDENT")], ignore_index=True) for n in ("measurement", "lesion")}
+    assert best(respond(mine | both, preset("protocol")))[:2] == ["CR", "SD"]
+
+
 def test_progression_is_dated_to_the_equivocal_lesion_where_asked(tables_of: Build, reported: Callable[..., Any]) -> None:
     visits = [{"day": d, "target": {"T1": 30}, "new_lesion": n} for d, n in ((42, "EQUIVOCAL"), (84, "UNEQUIVOCAL"))]
     tables = tables_of({"baseline": {"target": [{"id": "T1", "mm": 30, "nodal": False}]}, "visits": visits})

@@ -45,13 +45,14 @@ def sums(found: Assessments) -> list[tuple[str | None, float | None]]:
 @pytest.mark.parametrize(
     ("names", "numbers"), [(("BASELINE", "WEEK 6"), (None, None)), ((None, None), (1, 2)), (("BASELINE", "WEEK 6"), (1, 2))]
 )
-def test_scans_of_several_days_are_one_visit_where_its_name_or_number_says_so(judge: Any, names: Any, numbers: Any) -> None:
+def test_scans_of_several_days_are_one_visit_where_its_name_or_number_says_so(judge: Any, on_day: Day, names: Any, numbers: Any) -> None:
     """Half of the lesions alone would be an incomplete assessment, at baseline as well as later."""
     (first, second), (one, two) = names, numbers
     records = [(first, one, -9, "T1", 30), (first, one, -7, "T2", 20), (second, two, 42, "T1", 15), (second, two, 44, "T2", 10)]
     for rows in (records, records[::-1]):
         found = judge(*rows)
         assert (sums(found), found.frame["overall"].tolist()) == ([(second, 25.0)], ["PR"])
+        assert [str(found.frame[name][0])[:10] for name in ("first_on", "last_on")] == [on_day(42), on_day(44)]
 
 
 def test_scans_of_several_days_without_a_name_or_number_are_visits_of_their_own(judge: Any) -> None:
