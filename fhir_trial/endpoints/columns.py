@@ -117,7 +117,7 @@ def first_places(codes: Ints) -> Ints:
 
 
 def shared_codes(frames: Sequence[pd.DataFrame], name: str) -> tuple[list[Ints], Strings]:
-    """One column of several tables as codes into one list of its values, in the order they are met.
+    """One column of several tables as codes into one list of its values: in the order they are met, or the list that they share already.
 
     >>> a, b = pd.DataFrame({"x": ["p", None, "q"]}), pd.DataFrame({"x": ["q", "r"]})
     >>> codes, values = shared_codes([a, b], "x")

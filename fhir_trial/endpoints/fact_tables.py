@@ -39,7 +39,7 @@ def labels(value: Any, size: int) -> Any:
     """One word for all rows, or one a row, as categories: a byte a row, where an object is eight and a hash."""
     if value is None or isinstance(value, str):
         return col.constant(value, size)
-    return col.categories(value if isinstance(value, pd.Series) else pd.Series(value))
+    return col.categories(pd.Series(value))
 
 
 def on_days(values: "pd.Series[Any]", partial: str) -> Ints:
